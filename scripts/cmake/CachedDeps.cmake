@@ -1,0 +1,40 @@
+# Defaults for Torch_DIR, ONNX_ROOT and MODELEXPORT_ONNXRUNTIME_LIBRARY: what scripts/setup put into
+# its cache. Setting any of them (or CMAKE_PREFIX_PATH) uses your own instead.
+set(MODELEXPORT_CACHE "$ENV{MODELEXPORT_CACHE}" CACHE PATH "Where scripts/setup keeps dependencies")
+if(NOT MODELEXPORT_CACHE)
+  if(DEFINED ENV{XDG_CACHE_HOME})
+    set(MODELEXPORT_CACHE $ENV{XDG_CACHE_HOME}/modelexport)
+  else()
+    set(MODELEXPORT_CACHE $ENV{HOME}/.cache/modelexport)
+  endif()
+endif()
+
+# first_match(VARIABLE PATTERN): the first file that the pattern matches, or nothing.
+function(first_match variable pattern)
+  file(GLOB found ${pattern})
+  if(found)
+    list(GET found 0 found)
+  endif()
+  set(${variable} ${found} PARENT_SCOPE)
+endfunction()
+
+set(packages ${MODELEXPORT_CACHE}/venv/lib/python3*/site-packages)
+if(NOT Torch_DIR AND NOT DEFINED ENV{Torch_DIR} AND NOT CMAKE_PREFIX_PATH)
+  first_match(config ${packages}/torch/share/cmake/Torch/TorchConfig.cmake)
+  if(config)
+    get_filename_component(config ${config} DIRECTORY)
+    set(Torch_DIR ${config} CACHE PATH "Folder of LibTorch's TorchConfig.cmake")
+  endif()
+endif()
+if(NOT ONNX_ROOT AND NOT DEFINED ENV{ONNX_ROOT} AND EXISTS ${MODELEXPORT_CACHE}/onnx)
+  set(ONNX_ROOT ${MODELEXPORT_CACHE}/onnx CACHE PATH "Where onnx (C++) is installed")
+endif()
+# The ONNX Runtime that is loaded when neither --runtime nor MODELEXPORT_ONNXRUNTIME names one.
+if(NOT MODELEXPORT_ONNXRUNTIME_LIBRARY)
+  first_match(library ${packages}/onnxruntime/capi/libonnxruntime.so.*)
+  set(MODELEXPORT_ONNXRUNTIME_LIBRARY "${library}" CACHE FILEPATH "libonnxruntime" FORCE)
+endif()
+# The interpreter that has torch, onnx, onnxruntime and transformers: makes and checks test models.
+if(EXISTS ${MODELEXPORT_CACHE}/venv/bin/python)
+  set(MODELEXPORT_PYTHON ${MODELEXPORT_CACHE}/venv/bin/python CACHE FILEPATH "Python of the tests")
+endif()
