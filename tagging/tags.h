@@ -1,0 +1,82 @@
+// Tags: which module, class and source line a node of the graph came from, as ONNX metadata.
+//
+//   Hierarchy hierarchy(program, {});
+//   Tagger tagger(program, hierarchy);
+//   Metadata metadata = tagger.node(node);  // for NodeProto.metadata_props
+//
+// Keys and value formats are those of PyTorch's dynamo exporter, so that its tools read them, plus
+// `hierarchy_tag`:
+//   namespace                      ": pkg.Net/blocks.0: pkg.Block/linear: aten::linear"
+//   pkg.torch.onnx.class_hierarchy "['pkg.Net', 'pkg.Block', 'aten::linear']"     a Python list
+//   pkg.torch.onnx.name_scopes     "['', 'blocks.0', 'linear']"                   a Python list
+//   pkg.torch.onnx.stack_trace     "File \"net.py\", line 10, in forward\n  File ..."
+//   hierarchy_tag                  "/Net/Block.0"    classes without their packages; see
+//   hierarchy.h
+// Everything that is the same for all nodes of a module call is made once, when the Tagger is.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "exporter/graph/graph.h"
+#include "exporter/program/program.h"
+#include "tagging/hierarchy.h"
+
+namespace modelexport::tagging {
+
+inline constexpr std::string_view kNamespace = "namespace";
+inline constexpr std::string_view kClassHierarchy = "pkg.torch.onnx.class_hierarchy";
+inline constexpr std::string_view kNameScopes = "pkg.torch.onnx.name_scopes";
+inline constexpr std::string_view kStackTrace = "pkg.torch.onnx.stack_trace";
+inline constexpr std::string_view kHierarchyTag = "hierarchy_tag";
+inline constexpr std::string_view kInputKind = "pkg.torch.export.graph_signature.InputSpec.kind";
+inline constexpr std::string_view kInputPersistent =
+    "pkg.torch.export.graph_signature.InputSpec.persistent";
+inline constexpr std::string_view kOutputKind = "pkg.torch.export.graph_signature.OutputSpec.kind";
+// Of initializers: path of the module that owns it; Python list of its other state-dict names.
+inline constexpr std::string_view kModule = "pkg.modelexport.module";
+inline constexpr std::string_view kAliases = "pkg.modelexport.aliases";
+
+// Key and value, in the order of the file. Keys are the constants above.
+using Metadata = std::vector<std::pair<std::string_view, std::string>>;
+
+// How many nodes carry tags, and how their origins came about (see graph::TagKind). Nodes of blocks
+// and of function bodies count as well.
+struct TagCounts {
+  size_t total = 0;
+  size_t tagged = 0;
+  size_t direct = 0;
+  size_t merged = 0;
+  size_t root = 0;
+};
+TagCounts count_tags(const graph::Graph& graph);
+
+class Tagger {
+ public:
+  // Both must live as long as the Tagger.
+  Tagger(const Program& program, const Hierarchy& hierarchy);
+
+  // A node without an origin belongs to the root module, and is its own operator.
+  Metadata node(const graph::Node& node) const;
+
+  Metadata input() const;   // of the model, for its ValueInfoProto
+  Metadata output() const;  // the same
+
+  // Kind of a weight (PARAMETER, BUFFER or CONSTANT_TENSOR), the path of the module that owns it
+  // and its other names; nothing for a constant that a lowering made.
+  Metadata initializer(const graph::Initializer& initializer) const;
+
+ private:
+  struct Prefix {  // of the values of all nodes of one level
+    std::string namespaces, class_hierarchy, name_scopes;
+  };
+
+  const Program& program_;
+  const Hierarchy& hierarchy_;
+  std::vector<Prefix> prefixes_;           // one per level
+  std::vector<std::string> stack_traces_;  // one per source
+};
+
+}  // namespace modelexport::tagging
