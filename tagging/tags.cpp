@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "exporter/graph/scopes.h"
 #include "tagging/python_list.h"
 
 namespace modelexport::tagging {
@@ -79,7 +80,7 @@ Tagger::Tagger(const Program& program, const Hierarchy& hierarchy)
 Metadata Tagger::node(const graph::Node& node) const {
   const Origin* origin =
       node.origin < program_.origins.size() ? &program_.origins[node.origin] : nullptr;
-  const LevelId level = origin ? hierarchy_.level_of(origin->scope) : 0;
+  const LevelId level = hierarchy_.level_of(graph::scope_of(node, program_));
   const Prefix& prefix = prefixes_[level];
   const std::string own_op =
       node.domain.empty() ? "onnx::" + node.op_type : node.domain + "::" + node.op_type;
