@@ -33,18 +33,10 @@ std::string stack_trace(const Source& source) {
 void count_block(const graph::Block& block, TagCounts& counts) {
   for (const graph::Node& node : block.nodes) {
     ++counts.total;
-    if (node.origin != kNone || node.tag == graph::TagKind::root) ++counts.tagged;
-    switch (node.tag) {
-      case graph::TagKind::direct:
-        ++counts.direct;
-        break;
-      case graph::TagKind::merged:
-        ++counts.merged;
-        break;
-      case graph::TagKind::root:
-        ++counts.root;
-        break;
-    }
+    if (node.tag == graph::TagKind::root)
+      ++counts.root;
+    else if (node.origin != kNone)
+      ++(node.tag == graph::TagKind::merged ? counts.merged : counts.direct);
     for (const graph::Attribute& attribute : node.attributes)
       if (const auto* body = std::get_if<std::shared_ptr<graph::Block>>(&attribute.value))
         count_block(**body, counts);
@@ -58,6 +50,7 @@ TagCounts count_tags(const graph::Graph& graph) {
   count_block(graph.body, counts);
   for (const graph::Function& function : graph.functions)
     if (function.body) count_block(function.body->body, counts);
+  counts.tagged = counts.direct + counts.merged + counts.root;
   return counts;
 }
 

@@ -26,21 +26,20 @@
 
 namespace modelexport::tagging {
 
-inline constexpr std::string_view kNamespace = "namespace";
-inline constexpr std::string_view kClassHierarchy = "pkg.torch.onnx.class_hierarchy";
-inline constexpr std::string_view kNameScopes = "pkg.torch.onnx.name_scopes";
-inline constexpr std::string_view kStackTrace = "pkg.torch.onnx.stack_trace";
-inline constexpr std::string_view kHierarchyTag = "hierarchy_tag";
-inline constexpr std::string_view kInputKind = "pkg.torch.export.graph_signature.InputSpec.kind";
-inline constexpr std::string_view kInputPersistent =
-    "pkg.torch.export.graph_signature.InputSpec.persistent";
-inline constexpr std::string_view kOutputKind = "pkg.torch.export.graph_signature.OutputSpec.kind";
+inline constexpr char kNamespace[] = "namespace";
+inline constexpr char kClassHierarchy[] = "pkg.torch.onnx.class_hierarchy";
+inline constexpr char kNameScopes[] = "pkg.torch.onnx.name_scopes";
+inline constexpr char kStackTrace[] = "pkg.torch.onnx.stack_trace";
+inline constexpr char kHierarchyTag[] = "hierarchy_tag";
+inline constexpr char kInputKind[] = "pkg.torch.export.graph_signature.InputSpec.kind";
+inline constexpr char kInputPersistent[] = "pkg.torch.export.graph_signature.InputSpec.persistent";
+inline constexpr char kOutputKind[] = "pkg.torch.export.graph_signature.OutputSpec.kind";
 // Of initializers: path of the module that owns it; Python list of its other state-dict names.
-inline constexpr std::string_view kModule = "pkg.modelexport.module";
-inline constexpr std::string_view kAliases = "pkg.modelexport.aliases";
+inline constexpr char kModule[] = "pkg.modelexport.module";
+inline constexpr char kAliases[] = "pkg.modelexport.aliases";
 
 // Key and value, in the order of the file. Keys are the constants above.
-using Metadata = std::vector<std::pair<std::string_view, std::string>>;
+using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 // How many nodes carry tags, and how their origins came about (see graph::TagKind). Nodes of blocks
 // and of function bodies count as well.

@@ -263,11 +263,11 @@ TEST(Tree, CollapsesRepetitionAndOpensContainers) {
                       b.node(b.block1, "aten::add", "add"), b.node(b.root, "aten::add", "add")};
   const TreeOptions options{.ascii = true};
   EXPECT_EQ(format_tree(tree_rows(b.program, &graph, options), options),
-            "module           class                parameters   bytes  nodes\n"
-            "Net                                        1,064  4.3 kB      4\n"
-            "|- blocks.0-1    Block (2x)                   64   256 B      3\n"
-            "|  `- lin        Linear (2x)                  64   256 B      2\n"
-            "`- head          Linear (not called)       1,000  4.0 kB      0\n");
+            "module         class                parameters   bytes  nodes\n"
+            "Net                                      1,064  4.3 kB      4\n"
+            "|- blocks.0-1  Block (2x)                   64   256 B      3\n"
+            "|  `- lin      Linear (2x)                  64   256 B      2\n"
+            "`- head        Linear (not called)       1,000  4.0 kB      0\n");
 }
 
 TEST(Tree, CountsASharedParameterOnce) {
