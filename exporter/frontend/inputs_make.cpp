@@ -1,0 +1,364 @@
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Functions.h>
+#include <fmt/format.h>
+
+#include <functional>
+#include <set>
+
+#include "exporter/error.h"
+#include "exporter/frontend/examples.h"
+#include "exporter/frontend/inputs_auto.h"
+#include "exporter/frontend/inputs_bind.h"
+#include "exporter/frontend/inputs_files.h"
+#include "exporter/frontend/inputs_spec.h"
+#include "exporter/frontend/scalar_type.h"
+
+namespace modelexport::frontend {
+namespace {
+
+using TensorFunction = std::function<at::Tensor(const std::string&, const at::Tensor&)>;
+
+// `value` with each tensor in it replaced by what `replace` makes of its name and it.
+c10::IValue map_tensors(const c10::IValue& value, const std::string& name,
+                        const TensorFunction& replace) {
+  if (value.isTensor()) {
+    return value.toTensor().defined() ? c10::IValue(replace(name, value.toTensor())) : value;
+  }
+  if (value.isTuple()) {
+    const auto type = value.type()->expect<c10::TupleType>();
+    std::vector<c10::IValue> elements = value.toTupleRef().elements().vec();
+    for (size_t i = 0; i < elements.size(); ++i) {
+      const std::string child =
+          type->schema() ? type->schema()->arguments()[i].name() : std::to_string(i);
+      elements[i] = map_tensors(elements[i], name + "." + child, replace);
+    }
+    return c10::ivalue::Tuple::createNamed(std::move(elements), type);
+  }
+  if (value.isList()) {
+    c10::impl::GenericList list(value.toList().elementType());
+    for (const c10::IValue& element : value.toListRef()) {
+      list.push_back(map_tensors(element, fmt::format("{}.{}", name, list.size()), replace));
+    }
+    return list;
+  }
+  if (value.isGenericDict()) {
+    const c10::impl::GenericDict given = value.toGenericDict();
+    c10::impl::GenericDict dict(given.keyType(), given.valueType());
+    for (const auto& entry : given) {
+      const std::string key =
+          entry.key().isString() ? entry.key().toStringRef() : std::to_string(entry.key().toInt());
+      dict.insert(entry.key(), map_tensors(entry.value(), name + "." + key, replace));
+    }
+    return dict;
+  }
+  return value;
+}
+
+// How the values of a tensor are distributed, as far as made-up ones should follow.
+struct Distribution {
+  int64_t low = 0, high = 2;                         // integers: low inclusive, high exclusive
+  std::optional<std::pair<double, double>> choices;  // floats that take two values only (a mask)
+};
+
+Distribution distribution_of(const at::Tensor& tensor) {
+  Distribution distribution;
+  // Tensors of traced_inputs have sizes, but no bytes.
+  const bool has_values =
+      !tensor.is_meta() && tensor.numel() > 0 && tensor.has_storage() &&
+      tensor.storage().nbytes() >= static_cast<size_t>(tensor.numel()) * tensor.element_size();
+  if (!has_values) return distribution;
+  if (at::isIntegralType(tensor.scalar_type(), false)) {
+    const at::Tensor values = tensor.to(at::kLong);
+    distribution.low = values.min().item<int64_t>();
+    distribution.high = values.max().item<int64_t>() + 1;
+  } else if (at::isFloatingType(tensor.scalar_type())) {
+    const at::Tensor values = tensor.to(at::kDouble).flatten();
+    const at::Tensor others = values.masked_select(values.ne(values[0]));
+    const at::Tensor other = others.numel() > 0 ? others[0] : values[0];
+    if (others.eq(other).all().item<bool>()) {
+      distribution.choices = {values[0].item<double>(), other.item<double>()};
+    }
+  }
+  return distribution;
+}
+
+// ---- from specifications
+// ---------------------------------------------------------------------------------
+
+class Maker {
+ public:
+  Maker(const c10::FunctionSchema& forward, const std::vector<c10::IValue>& traced, uint64_t seed)
+      : forward_(forward), seed_(seed) {
+    if (traced.empty()) return;
+    traced_ = bind_arguments(forward, c10::ivalue::Tuple::create(traced), "traced_inputs.pkl");
+    for (const FlatInput& input : flatten(forward, *traced_)) {
+      traced_tensors_.emplace(input.name, input.tensor);
+    }
+  }
+
+  // What `specs` leave open is as traced.
+  Examples make(const std::vector<std::string>& specs) {
+    size_t position = 0;
+    std::vector<InputSpec> parsed;
+    for (const std::string& text : specs) {
+      parsed.push_back(parse_input_spec(text));
+      if (parsed.back().name.empty()) parsed.back().name = argument_at(parsed.back(), ++position);
+    }
+    for (const InputSpec& spec : parsed) note_sizes(spec);
+    std::vector<std::pair<std::string, c10::IValue>> values;
+    for (const InputSpec& spec : parsed) {
+      for (const auto& [name, value] : values) {
+        if (name == spec.name) fail(spec, fmt::format("input '{}' is given twice", name));
+      }
+      values.emplace_back(spec.name, make_value(spec));
+    }
+    std::vector<c10::IValue> fallback;
+    if (traced_) {
+      std::vector<at::Tensor> tensors;
+      for (const FlatInput& input : flatten(forward_, *traced_)) {
+        tensors.push_back(make_like(input.tensor, input.tensor.sizes(), next_seed()));
+      }
+      fallback = unflatten(*traced_, tensors).arguments;
+    }
+    result_.examples = {bind_values(forward_, values, fallback)};
+    return std::move(result_);
+  }
+
+  // After make(): the places of each named dimension.
+  std::map<std::string, std::vector<DimRef>> named(const Examples& examples) const {
+    std::map<std::string, std::vector<DimRef>> places;
+    const std::vector<FlatInput> inputs = flatten(forward_, examples.examples.front());
+    for (const auto& [place, name] : examples.dim_names) {
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        if (inputs[i].name != place.first) continue;
+        places[name].push_back({i, static_cast<size_t>(place.second)});
+      }
+    }
+    return places;
+  }
+
+ private:
+  [[noreturn]] void fail(const InputSpec& spec, const std::string& what) const {
+    throw Error(ErrorKind::usage, fmt::format("input specification '{}': {}; the module takes {}",
+                                              spec.text, what, signature_text(forward_)));
+  }
+
+  uint64_t next_seed() { return seed_++; }
+
+  std::string argument_at(const InputSpec& spec, size_t position) const {
+    if (position < forward_.arguments().size()) return forward_.arguments()[position].name();
+    fail(spec, fmt::format("it stands for input {}, but there are {}", position,
+                           forward_.arguments().size() - 1));
+  }
+
+  const at::Tensor* traced_tensor(const std::string& name) const {
+    const auto found = traced_tensors_.find(name);
+    return found == traced_tensors_.end() ? nullptr : &found->second;
+  }
+
+  // Sizes that are stated or traced decide for all places of a name.
+  void note_sizes(const InputSpec& spec) {
+    if (!spec.dims) return;
+    const at::Tensor* traced = traced_tensor(spec.name);
+    for (size_t axis = 0; axis < spec.dims->size(); ++axis) {
+      const DimSpec& dim = (*spec.dims)[axis];
+      if (dim.size) taken_.insert(*dim.size);
+      if (dim.name.empty()) continue;
+      std::optional<int64_t> size = dim.size;
+      if (!size && traced && traced->dim() == static_cast<int64_t>(spec.dims->size())) {
+        if (!stated_.contains(dim.name)) sizes_.emplace(dim.name, traced->size(axis));
+        continue;
+      }
+      if (!size) continue;
+      if (stated_.contains(dim.name) && sizes_[dim.name] != *size) {
+        fail(spec, fmt::format("dimension '{}' is {} here and {} elsewhere", dim.name, *size,
+                               sizes_[dim.name]));
+      }
+      stated_.insert(dim.name);
+      sizes_[dim.name] = *size;
+    }
+  }
+
+  int64_t size_of(const DimSpec& dim) {
+    if (dim.name.empty()) return *dim.size;
+    if (const auto known = sizes_.find(dim.name); known != sizes_.end()) return known->second;
+    int64_t size = 2;
+    while (taken_.contains(size)) ++size;
+    taken_.insert(size);
+    return sizes_[dim.name] = size;
+  }
+
+  c10::IValue make_value(const InputSpec& spec) {
+    if (spec.literal) {
+      return std::visit(
+          [](const auto& value) {
+            if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
+              return c10::IValue();
+            } else {
+              return c10::IValue(value);
+            }
+          },
+          *spec.literal);
+    }
+    const at::Tensor* traced = traced_tensor(spec.name);
+    if (spec.dtype == DType::undefined && !traced) {
+      fail(spec, "it has no dtype, and the checkpoint records none for it");
+    }
+    if (!spec.dims && !traced)
+      fail(spec, "it has no sizes, and the checkpoint records none for it");
+    const at::ScalarType type =
+        spec.dtype == DType::undefined ? traced->scalar_type() : scalar_type_of(spec.dtype);
+    std::vector<int64_t> sizes;
+    if (spec.dims) {
+      for (size_t axis = 0; axis < spec.dims->size(); ++axis) {
+        const DimSpec& dim = (*spec.dims)[axis];
+        sizes.push_back(size_of(dim));
+        if (dim.name.empty()) continue;
+        result_.dim_names[{spec.name, static_cast<int64_t>(axis)}] = dim.name;
+      }
+    } else {
+      sizes = traced->sizes().vec();
+    }
+    if (spec.range) result_.ranges[spec.name] = *spec.range;
+    return make_like(at::empty({0}, type), sizes, next_seed(), spec.range);
+  }
+
+  const c10::FunctionSchema& forward_;
+  uint64_t seed_;
+  std::optional<Example> traced_;
+  std::map<std::string, at::Tensor> traced_tensors_;
+  std::map<std::string, int64_t> sizes_;  // of named dimensions
+  std::set<std::string> stated_;          // those of which a size was stated
+  std::set<int64_t> taken_;
+  Examples result_;
+};
+
+// ---- from files
+// ---------------------------------------------------------------------------------------------
+
+// All examples must agree in everything but sizes and values.
+void check_same(const c10::FunctionSchema& forward, const Example& first,
+                const std::string& first_file, const Example& other, const std::string& file) {
+  const std::vector<FlatInput> a = flatten(forward, first);
+  const std::vector<FlatInput> b = flatten(forward, other);
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorKind::usage, fmt::format("{} and {} do not go together: {}; one holds {}, the "
+                                              "other {}",
+                                              first_file, file, what, describe(forward, first),
+                                              describe(forward, other)));
+  };
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (a[i].name != b[i].name) refuse(fmt::format("'{}' against '{}'", a[i].name, b[i].name));
+    if (a[i].tensor.scalar_type() != b[i].tensor.scalar_type()) {
+      refuse(fmt::format("the dtypes of '{}' differ", a[i].name));
+    }
+    if (a[i].tensor.dim() != b[i].tensor.dim()) {
+      refuse(fmt::format("the ranks of '{}' differ", a[i].name));
+    }
+  }
+  if (a.size() != b.size()) refuse("the numbers of tensors differ");
+  for (size_t i = 0; i < first.arguments.size(); ++i) {
+    const c10::IValue& x = first.arguments[i];
+    const c10::IValue& y = other.arguments[i];
+    const bool plain = x.isNone() || x.isScalar() || x.isString();
+    if (!plain || (x.isNone() && y.isNone())) continue;
+    if (x.tagKind() != y.tagKind() || x != y) {
+      refuse(fmt::format("the values of '{}' differ, which become part of the exported model",
+                         forward.arguments()[i + 1].name()));
+    }
+  }
+}
+
+Examples read_examples(const c10::FunctionSchema& forward, const std::vector<std::string>& files) {
+  Examples examples;
+  for (const std::string& file : files) {
+    examples.examples.push_back(bind_arguments(forward, read_input_file(file), file));
+    check_same(forward, examples.examples.front(), files.front(), examples.examples.back(), file);
+  }
+  return examples;
+}
+
+}  // namespace
+
+std::vector<FlatInput> flatten(const c10::FunctionSchema& forward, const Example& example) {
+  std::vector<FlatInput> inputs;
+  const TensorFunction collect = [&](const std::string& name, const at::Tensor& tensor) {
+    inputs.push_back({name, tensor});
+    return tensor;
+  };
+  for (size_t i = 0; i < example.arguments.size(); ++i) {
+    map_tensors(example.arguments[i], forward.arguments()[i + 1].name(), collect);
+  }
+  return inputs;
+}
+
+Example unflatten(const Example& like, const std::vector<at::Tensor>& tensors) {
+  size_t next = 0;
+  const TensorFunction replace = [&](const std::string&, const at::Tensor&) {
+    return tensors.at(next++);
+  };
+  Example example;
+  for (const c10::IValue& argument : like.arguments) {
+    example.arguments.push_back(map_tensors(argument, "", replace));
+  }
+  return example;
+}
+
+at::Tensor make_like(const at::Tensor& like, at::IntArrayRef sizes, uint64_t seed,
+                     std::optional<std::pair<int64_t, int64_t>> range) {
+  const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  const at::ScalarType type = like.scalar_type();
+  Distribution known = distribution_of(like);
+  if (range) std::tie(known.low, known.high) = *range;
+  if (at::isIntegralType(type, true)) {
+    if (type == at::kBool) known = {};
+    return at::randint(known.low, known.high, sizes, generator, at::kLong).to(type);
+  }
+  if (range) {
+    const double width = static_cast<double>(known.high - known.low);
+    return at::rand(sizes, generator, at::kDouble).mul(width).add(known.low).to(type);
+  }
+  if (known.choices) {
+    const at::Tensor first = at::randint(0, 2, sizes, generator, at::kBool);
+    return at::where(first, at::Scalar(known.choices->first), at::Scalar(known.choices->second))
+        .to(type);
+  }
+  if (at::isComplexType(type)) return at::randn(sizes, generator, at::kComplexDouble).to(type);
+  return at::randn(sizes, generator, at::kFloat).to(type);
+}
+
+Examples make_examples(const torch::jit::Module& module, const InputOptions& options,
+                       const std::vector<c10::IValue>& traced_inputs) {
+  const c10::FunctionSchema& forward = module.get_method("forward").function().getSchema();
+  if (!options.files.empty() && !options.specs.empty()) {
+    throw Error(ErrorKind::usage, "--inputs and --input exclude each other");
+  }
+  Examples examples;
+  if (!options.files.empty()) {
+    examples = read_examples(forward, options.files);
+    if (examples.examples.size() == 2) {
+      examples = add_example_that_separates(module, std::move(examples), options.seed);
+    }
+  } else {
+    if (options.specs.empty() && traced_inputs.empty() && forward.arguments().size() > 1) {
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("the checkpoint records no inputs, so they must be given, as "
+                      "--inputs FILE.pt or --input 'NAME:DTYPE[SIZE,...]'; the module takes "
+                      "{}",
+                      signature_text(forward)));
+    }
+    Maker maker(forward, traced_inputs, options.seed);
+    examples = maker.make(options.specs);
+    const auto named = maker.named(examples);
+    if (!named.empty()) {
+      examples = add_example_at_other_sizes(module, std::move(examples), named, options.seed);
+    }
+  }
+  if (options.dynamic_auto) {
+    examples = find_dynamic_dims(module, std::move(examples), options.seed);
+  }
+  return examples;
+}
+
+}  // namespace modelexport::frontend
