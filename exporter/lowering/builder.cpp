@@ -1,0 +1,214 @@
+#include "exporter/lowering/builder.h"
+
+#include <fmt/format.h>
+
+#include "exporter/error.h"
+#include "exporter/graph/literal.h"
+#include "exporter/graph/scopes.h"
+
+namespace modelexport::lowering {
+
+Builder::Builder(const Program& program, int opset)
+    : program_(program), values_(program.values.size()) {
+  graph_.opset = opset;
+  frames_.emplace_back();
+  for (const Port& input : program.inputs) {
+    const modelexport::Value& value = program.values[input.value];
+    const V v = new_value(value.dtype, value.shape, value.kind);
+    frames_.back().block.inputs.push_back(v.id);
+    bind(input.value, v);
+  }
+  for (const auto& [symbol, source] : frames_.back().sources) input_symbols_.insert(symbol);
+}
+
+graph::Graph Builder::finish() {
+  for (const Port& output : program_.outputs) {
+    frames_.back().block.outputs.push_back(value(output.value).id);
+  }
+  graph_.body = std::move(frames_.back().block);
+  frames_.clear();
+  return std::move(graph_);
+}
+
+// ---- values
+// --------------------------------------------------------------------------------------
+
+V Builder::new_value(DType dtype, std::optional<Shape> shape, Kind kind) {
+  graph_.values.push_back({.kind = kind, .dtype = dtype, .shape = std::move(shape)});
+  return V{static_cast<ValueId>(graph_.values.size() - 1)};
+}
+
+bool Builder::is_free(modelexport::ValueId id) const {
+  const modelexport::Value& value = program_.values[id];
+  if (value.constant != kNone) return true;
+  if (!value.size) return false;
+  return is_static(*value.size) || is_input_symbol(symbol_index(*value.size));
+}
+
+V Builder::value(modelexport::ValueId id) {
+  const modelexport::Value& value = program_.values[id];
+  if (is_bound(id)) return values_[id];
+  if (value.size && is_static(*value.size)) {
+    return constant(value.dtype, {}, graph::element_bytes(value.dtype, *value.size));
+  }
+  if (value.constant != kNone) return tensor(value.constant);
+  // Not bound: its place depends on the block that asks.
+  if (value.size) return symbol_number(symbol_index(*value.size));
+  throw Error(ErrorKind::internal,
+              fmt::format("value %{} of the program is used but never computed", id));
+}
+
+void Builder::bind(modelexport::ValueId id, V value) {
+  values_[id] = value;
+  note_symbols(value);
+  const modelexport::Value& of_program = program_.values[id];
+  if (of_program.size && !is_static(*of_program.size)) {
+    frames_.back().sources.try_emplace(symbol_index(*of_program.size), Source{value, -1});
+  }
+}
+
+// ---- constants
+// -----------------------------------------------------------------------------------
+
+V Builder::constant(DType dtype, std::vector<int64_t> dims, std::string bytes) {
+  auto [entry, is_new] = constants_.try_emplace({dtype, dims, bytes});
+  if (!is_new) return entry->second;
+  const V v = new_value(dtype, dims);
+  entry->second = v;
+  initializer_of_.emplace(v.id, graph_.initializers.size());
+  graph_.initializers.push_back(
+      {.value = v.id,
+       .tensor = {.dtype = dtype, .dims = std::move(dims), .data = std::move(bytes)}});
+  return v;
+}
+
+V Builder::tensor(TensorId id) {
+  if (auto found = tensors_.find(id); found != tensors_.end()) return found->second;
+  const modelexport::Tensor& tensor = program_.tensors[id];
+  V v;
+  if (tensor.role == Role::constant && tensor.element_count() <= kSmallConstant) {
+    v = constant(tensor.dtype, tensor.sizes, graph::contiguous_bytes(program_, tensor));
+  } else {
+    v = new_value(tensor.dtype, tensor.sizes);
+    initializer_of_.emplace(v.id, graph_.initializers.size());
+    graph_.initializers.push_back(
+        {.value = v.id, .tensor = {.dtype = tensor.dtype, .dims = tensor.sizes, .data = id}});
+  }
+  tensors_.emplace(id, v);
+  return v;
+}
+
+const graph::TensorData* Builder::constant_of(V value) const {
+  const auto found = initializer_of_.find(value.id);
+  return found == initializer_of_.end() ? nullptr : &graph_.initializers[found->second].tensor;
+}
+
+std::optional<std::string> Builder::bytes_of(V value) const {
+  const graph::TensorData* tensor = constant_of(value);
+  if (!tensor || graph::element_count(*tensor) > kSmallConstant) return std::nullopt;
+  if (const auto* bytes = std::get_if<std::string>(&tensor->data)) return *bytes;
+  return graph::contiguous_bytes(program_, program_.tensors[std::get<TensorId>(tensor->data)]);
+}
+
+// ---- nodes and blocks
+// ----------------------------------------------------------------------------
+
+size_t Builder::append(Frame& frame, std::string op_type, std::string domain, std::vector<V> inputs,
+                       std::vector<V> outputs, Attributes attributes) {
+  graph::Node node{.op_type = std::move(op_type),
+                   .domain = std::move(domain),
+                   .attributes = std::move(attributes),
+                   .origin = origin_};
+  for (V input : inputs) node.inputs.push_back(input.id);
+  for (V output : outputs) node.outputs.push_back(output.id);
+  frame.block.nodes.push_back(std::move(node));
+  return frame.block.nodes.size() - 1;
+}
+
+void Builder::emit(std::string op_type, std::string domain, std::vector<V> inputs,
+                   std::vector<V> outputs, Attributes attributes) {
+  append(frames_.back(), std::move(op_type), std::move(domain), std::move(inputs),
+         std::move(outputs), std::move(attributes));
+}
+
+void Builder::open_block(std::vector<V> inputs) {
+  frames_.emplace_back();
+  for (V input : inputs) frames_.back().block.inputs.push_back(input.id);
+}
+
+graph::Block Builder::close_block(std::vector<V> outputs) {
+  graph::Block block = std::move(frames_.back().block);
+  frames_.pop_back();
+  for (V output : outputs) block.outputs.push_back(output.id);
+  return block;
+}
+
+void Builder::unwind(size_t depth) { frames_.resize(depth); }
+
+// ---- symbols
+// -------------------------------------------------------------------------------------
+
+void Builder::note_symbols(V value) {
+  const graph::Value& info = at(value);
+  if (info.kind != Kind::tensor || !info.shape) return;
+  for (size_t axis = 0; axis < info.shape->size(); ++axis) {
+    const Dim dim = (*info.shape)[axis];
+    if (is_static(dim)) continue;
+    frames_.back().sources.try_emplace(symbol_index(dim),
+                                       Source{value, static_cast<int64_t>(axis)});
+  }
+}
+
+bool Builder::has_symbol(size_t symbol) const {
+  for (const Frame& frame : frames_) {
+    if (frame.sources.contains(symbol)) return true;
+  }
+  return false;
+}
+
+V Builder::symbol_size(size_t symbol) {
+  for (Frame& frame : frames_) {
+    if (const auto made = frame.sizes.find(symbol); made != frame.sizes.end()) {
+      graph::merge_origin(frame.block.nodes[made->second.node], program_, origin_);
+      return made->second.value;
+    }
+    const auto found = frame.sources.find(symbol);
+    if (found == frame.sources.end()) continue;
+    const auto [value, axis] = found->second;
+    const V size = new_value(DType::i64, Shape{1});
+    size_t node;
+    if (axis < 0) {
+      const V axes = constant(DType::i64, {1}, graph::element_bytes(DType::i64, int64_t{0}));
+      node = append(frame, "Unsqueeze", "", {value, axes}, {size}, {});
+    } else {
+      node =
+          append(frame, "Shape", "", {value}, {size}, {attr("start", axis), attr("end", axis + 1)});
+    }
+    frame.sizes.emplace(symbol, Size{size, node});
+    return size;
+  }
+  throw Unsupported{fmt::format("the size '{}' is needed, but no value computed so far has it",
+                                program_.symbols[symbol].name)};
+}
+
+V Builder::symbol_number(size_t symbol) {
+  for (Frame& frame : frames_) {
+    if (const auto made = frame.numbers.find(symbol); made != frame.numbers.end()) {
+      graph::merge_origin(frame.block.nodes[made->second.node], program_, origin_);
+      return made->second.value;
+    }
+    const auto found = frame.sources.find(symbol);
+    if (found == frame.sources.end()) continue;
+    if (found->second.axis < 0) return found->second.value;
+    const V size = symbol_size(symbol);  // in this frame: it looks in the same order
+    const V axes = constant(DType::i64, {1}, graph::element_bytes(DType::i64, int64_t{0}));
+    const V number = new_value(DType::i64, Shape{});
+    const size_t node = append(frame, "Squeeze", "", {size, axes}, {number}, {});
+    frame.numbers.emplace(symbol, Size{number, node});
+    return number;
+  }
+  throw Unsupported{fmt::format("the size '{}' is needed, but no value computed so far has it",
+                                program_.symbols[symbol].name)};
+}
+
+}  // namespace modelexport::lowering

@@ -1,0 +1,28 @@
+// A tensor in memory with its name: what goes into and comes out of LibTorch and ONNX Runtime when
+// their numbers are compared. Contiguous, row-major, little-endian; bool is one byte (0 or 1).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "exporter/program/dtype.h"
+
+namespace modelexport {
+
+struct HostTensor {
+  std::string name;
+  DType dtype = DType::undefined;
+  std::vector<int64_t> dims;
+  std::vector<std::byte> bytes;
+};
+
+// One input or output of the model: a tensor, or a sequence of them.
+struct HostValue {
+  std::string name;
+  bool is_sequence = false;
+  std::vector<HostTensor> tensors;  // exactly one unless is_sequence
+};
+
+}  // namespace modelexport
