@@ -47,7 +47,7 @@ class Binder {
       if (!value && argument.default_value()) value = *argument.default_value();
       if (!value && argument.type()->kind() == c10::TypeKind::OptionalType) value = c10::IValue();
       if (!value) {
-        fail(fmt::format("input '{}' is missing{}: a {} is expected", argument.name(), where_,
+        fail(fmt::format("input '{}' is missing{}: expected {}", argument.name(), where_,
                          argument.type()->repr_str()));
       }
       example.arguments.push_back(*std::move(value));
