@@ -17,3 +17,23 @@ target_compile_features(modelexport INTERFACE cxx_std_20)
 target_include_directories(modelexport INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/modelexport>)
+
+install(TARGETS modelexport EXPORT modelexportTargets)
+install(TARGETS modelexport_command)
+# The headers that a user of the library sees: none of them includes LibTorch, onnx or protobuf.
+install(FILES exporter/export.h exporter/error.h
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter)
+install(FILES exporter/frontend/live_module.h
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter/frontend)
+install(DIRECTORY exporter/program exporter/graph
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY tagging analysis
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport FILES_MATCHING PATTERN "*.h")
+
+include(CMakePackageConfigHelpers)
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/modelexport)
+install(EXPORT modelexportTargets FILE modelexportConfig.cmake NAMESPACE modelexport::
+  DESTINATION ${package_folder})
+write_basic_package_version_file(modelexportConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/modelexportConfigVersion.cmake
+  DESTINATION ${package_folder})
