@@ -43,9 +43,9 @@ bool is_torch_nn(std::string_view class_name) { return class_name.starts_with("t
 
 std::string_view last_element(std::string_view path) { return after_last(path, '.'); }
 
-Hierarchy::Hierarchy(const Program& program, const TagOptions& options) {
+Hierarchy::Hierarchy(const Program& program, const TagOptions& options) : options_(options) {
   make_levels(program);
-  make_tags(program, options);
+  assign_tags(levels_, program.modules, options);
 }
 
 LevelId Hierarchy::level_of(ScopeId scope) const {
@@ -77,44 +77,44 @@ void Hierarchy::make_levels(const Program& program) {
   }
 }
 
-void Hierarchy::make_tags(const Program& program, const TagOptions& options) {
+void assign_tags(std::vector<Level>& levels, const std::vector<Module>& tree,
+                 const TagOptions& options) {
+  if (levels.empty()) return;
   // The tagged level above each level; parents come first.
-  std::vector<LevelId> above(levels_.size(), 0);
-  for (LevelId id = 1; id < levels_.size(); ++id) {
-    Level& level = levels_[id];
+  std::vector<LevelId> above(levels.size(), 0);
+  for (LevelId id = 1; id < levels.size(); ++id) {
+    Level& level = levels[id];
     level.tagged = options.include_torch_nn || !is_torch_nn(level.class_name);
-    above[id] = levels_[level.parent].tagged ? level.parent : above[level.parent];
+    above[id] = levels[level.parent].tagged ? level.parent : above[level.parent];
   }
 
-  // How many siblings share a class, among the called ones and among those that stand side by side
-  // in the module tree whether called or not, so that a tag does not depend on what was called.
+  // Siblings that share a class, among the called ones and in the tree.
   using Class = std::string_view;
   using Paths = std::set<std::string_view>;
   std::map<std::pair<LevelId, Class>, Paths> called;
   std::map<std::tuple<LevelId, Class, std::string_view>, Paths> called_by_name;
   std::map<std::pair<ModuleId, Class>, int> side_by_side;
-  for (LevelId id = 1; id < levels_.size(); ++id) {
-    const Level& level = levels_[id];
+  for (LevelId id = 1; id < levels.size(); ++id) {
+    const Level& level = levels[id];
     if (!level.tagged) continue;
     const Class name = short_class_name(level.class_name);
     called[{above[id], name}].insert(level.path);
     called_by_name[{above[id], name, last_element(level.path)}].insert(level.path);
   }
-  for (const Module& module : program.modules)
+  for (const Module& module : tree)
     ++side_by_side[{module.parent, short_class_name(module.class_name)}];
 
-  levels_[0].tag = "/" + tag_segment(levels_[0].class_name, "");
-  for (LevelId id = 1; id < levels_.size(); ++id) {
-    Level& level = levels_[id];
-    const Level& upper = levels_[above[id]];
+  levels[0].tag = "/" + tag_segment(levels[0].class_name, "");
+  for (LevelId id = 1; id < levels.size(); ++id) {
+    Level& level = levels[id];
+    const Level& upper = levels[above[id]];
     if (!level.tagged) {
       level.tag = upper.tag;
       continue;
     }
     const Class class_name = short_class_name(level.class_name);
     const std::string_view last = last_element(level.path);
-    const ModuleId parent =
-        level.module < program.modules.size() ? program.modules[level.module].parent : kNone;
+    const ModuleId parent = level.module < tree.size() ? tree[level.module].parent : kNone;
     std::string_view name;
     if (called_by_name[{above[id], class_name, last}].size() > 1)
       name = relative_path(level.path, upper.path);

@@ -34,17 +34,24 @@ struct Level {
   bool tagged = true;  // false: left out, `tag` is that of the level above
 };
 
+// Sets `tag` and `tagged` of all levels ([0] is the root, parents stand first). Where `tree` is
+// known, siblings are also those that stand side by side in it, whether called or not, so that tags
+// do not depend on what was called; Level::module is its index.
+void assign_tags(std::vector<Level>& levels, const std::vector<Module>& tree,
+                 const TagOptions& options);
+
 class Hierarchy {
  public:
   Hierarchy(const Program& program, const TagOptions& options);
 
+  const TagOptions& options() const { return options_; }
   const std::vector<Level>& levels() const { return levels_; }  // [0] is the root; parents first
   LevelId level_of(ScopeId scope) const;                        // kNone is the root
 
  private:
   void make_levels(const Program& program);
-  void make_tags(const Program& program, const TagOptions& options);
 
+  TagOptions options_;
   std::vector<Level> levels_;
   std::vector<LevelId> level_of_scope_;
 };

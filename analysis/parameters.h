@@ -1,0 +1,52 @@
+// The weights in the file against the live module's: by name, shape, dtype and each byte.
+//
+// Bytes are compared with those that the program holds in memory, not with a digest of them: that
+// is as fast as reading, and exact. A tensor that the file takes from the checkpoint itself
+// (WeightMode::in_place) needs no comparison, only the right place.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "analysis/file_index.h"
+#include "analysis/finding.h"
+#include "exporter/program/program.h"
+
+namespace modelexport::analysis {
+
+// A tensor that the file must have.
+struct RequiredTensor {
+  TensorId tensor = kNone;
+  std::string name;  // in the file; empty: its state-dict name or an alias of it
+};
+
+struct ParameterCheck {
+  TensorId tensor = kNone;
+  std::string name;            // state-dict name; of a constant, its name in the file
+  std::string found_as;        // its name in the file: `name` or an alias; empty: not there
+  bool required = true;        // the file must have it
+  bool shape_matches = false;  // the rest is meaningful only if it was found
+  bool dtype_matches = false;
+  bool value_matches = false;
+  std::vector<int64_t> shape, found_shape;
+  DType dtype = DType::undefined;
+  DType found_dtype = DType::undefined;
+
+  bool found() const { return !found_as.empty(); }
+  bool holds() const {
+    return found() ? shape_matches && dtype_matches && value_matches : !required;
+  }
+};
+
+struct ParameterReport {
+  std::vector<ParameterCheck> parameters;  // all of the module's, and required constants
+  std::vector<Finding> findings;
+  uint64_t bytes_compared = 0;
+};
+
+ParameterReport check_parameters(const FileIndex& index, const Program& program,
+                                 std::span<const RequiredTensor> required);
+
+}  // namespace modelexport::analysis
