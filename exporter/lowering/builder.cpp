@@ -12,12 +12,7 @@ Builder::Builder(const Program& program, int opset)
     : program_(program), values_(program.values.size()) {
   graph_.opset = opset;
   frames_.emplace_back();
-  for (const Port& input : program.inputs) {
-    const modelexport::Value& value = program.values[input.value];
-    const V v = new_value(value.dtype, value.shape, value.kind);
-    frames_.back().block.inputs.push_back(v.id);
-    bind(input.value, v);
-  }
+  for (const Port& input : program.inputs) block_input(input.value);
   for (const auto& [symbol, source] : frames_.back().sources) input_symbols_.insert(symbol);
 }
 
@@ -131,9 +126,20 @@ void Builder::emit(std::string op_type, std::string domain, std::vector<V> input
          std::move(outputs), std::move(attributes));
 }
 
-void Builder::open_block(std::vector<V> inputs) {
-  frames_.emplace_back();
-  for (V input : inputs) frames_.back().block.inputs.push_back(input.id);
+void Builder::open_block() { frames_.emplace_back(); }
+
+V Builder::block_input(modelexport::ValueId id) {
+  const modelexport::Value& value = program_.values[id];
+  const V v = new_value(value.dtype, value.shape, value.kind);
+  frames_.back().block.inputs.push_back(v.id);
+  bind(id, v);
+  return v;
+}
+
+V Builder::block_input(DType dtype, Shape shape) {
+  const V v = new_value(dtype, std::move(shape));
+  frames_.back().block.inputs.push_back(v.id);
+  return v;
 }
 
 graph::Block Builder::close_block(std::vector<V> outputs) {

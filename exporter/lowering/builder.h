@@ -1,5 +1,5 @@
-// The graph under construction, shared by all calls: a stack of open blocks (the body, then those of
-// prim::If and prim::Loop around the current operator), what each value of the program became,
+// The graph under construction, shared by all calls: a stack of open blocks (the body, then those
+// of prim::If and prim::Loop around the current operator), what each value of the program became,
 // constants (stored once per contents and type), and where to take symbolic sizes from.
 //
 // Program values with known contents, and integers that are known or equal a dimension of an input,
@@ -32,6 +32,7 @@ class Builder {
 
   const Program& program() const { return program_; }
   int opset() const { return graph_.opset; }
+  OriginId origin() const { return origin_; }
   void set_origin(OriginId origin) { origin_ = origin; }
 
   // Closes the body with the program's outputs and hands the graph over.
@@ -42,14 +43,16 @@ class Builder {
   graph::Value& at(V value) { return graph_.values[value.id]; }
   const graph::Value& at(V value) const { return graph_.values[value.id]; }
 
-  // ---- values of the program ---------------------------------------------------------------------
-  // Whether value() can give it without it having been bound.
+  // ---- values of the program
+  // --------------------------------------------------------------------- Whether value() can give
+  // it without it having been bound.
   bool is_free(modelexport::ValueId id) const;
   V value(modelexport::ValueId id);
   void bind(modelexport::ValueId id, V value);
   bool is_bound(modelexport::ValueId id) const { return values_[id] != kOmitted; }
 
-  // ---- constants: initializers of the body, visible everywhere ---------------------------------------
+  // ---- constants: initializers of the body, visible everywhere
+  // ---------------------------------------
   V constant(DType dtype, std::vector<int64_t> dims, std::string bytes);
   V tensor(TensorId id);
   // nullptr if the value is not an initializer.
@@ -57,12 +60,15 @@ class Builder {
   // Row-major bytes of an initializer of at most kSmallConstant elements.
   std::optional<std::string> bytes_of(V value) const;
 
-  // ---- nodes: appended to the innermost block, with the current origin ---------------------------------
+  // ---- nodes: appended to the innermost block, with the current origin
+  // ---------------------------------
   void emit(std::string op_type, std::string domain, std::vector<V> inputs, std::vector<V> outputs,
             Attributes attributes);
 
   // ---- blocks ----------------------------------------------------------------------------------
-  void open_block(std::vector<V> inputs);
+  void open_block();
+  V block_input(modelexport::ValueId id);   // of the innermost block, for a value of the program
+  V block_input(DType dtype, Shape shape);  // and for what only ONNX's block has
   graph::Block close_block(std::vector<V> outputs);
   size_t depth() const { return frames_.size(); }
   void unwind(size_t depth);  // drops blocks that an exception left open
@@ -72,8 +78,8 @@ class Builder {
   // ---- symbols ----------------------------------------------------------------------------------
   bool is_input_symbol(size_t symbol) const { return input_symbols_.contains(symbol); }
   bool has_symbol(size_t symbol) const;
-  // Its size as 1-D int64 of one element, or as rank 0; Unsupported if no visible value has it. Made
-  // once, in the block where that value lives; an input of the model if one has it.
+  // Its size as 1-D int64 of one element, or as rank 0; Unsupported if no visible value has it.
+  // Made once, in the block where that value lives; an input of the model if one has it.
   V symbol_size(size_t symbol);
   V symbol_number(size_t symbol);
 
@@ -102,7 +108,7 @@ class Builder {
   graph::Graph graph_;
   std::vector<Frame> frames_;
   OriginId origin_ = kNone;
-  std::vector<V> values_;                        // by program value
+  std::vector<V> values_;                                // by program value
   std::unordered_map<uint32_t, size_t> initializer_of_;  // graph value -> index of its initializer
   std::map<std::tuple<DType, std::vector<int64_t>, std::string>, V> constants_;
   std::unordered_map<TensorId, V> tensors_;

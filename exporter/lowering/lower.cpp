@@ -30,7 +30,11 @@ class Driver {
  public:
   Driver(const Program& program, const Options& options)
       : program_(program), live_(live_operators(program)), builder_(program, options.opset) {
-    builder_.lower_ops = [this](const Block& block) { lower_ops(block); };
+    builder_.lower_ops = [this](const Block& block) {
+      const OriginId outer = builder_.origin();
+      lower_ops(block);
+      builder_.set_origin(outer);
+    };
   }
 
   Result run() {
@@ -57,7 +61,6 @@ class Driver {
       Call call(builder_, program_, op);
       builder_.set_origin(op.origin);
       std::vector<V> results = call_lowering(*row, call);
-      builder_.set_origin(op.origin);  // blocks of this operator set those of their own
       check_arguments(call);
       bind_results(op, call, std::move(results), first_new);
     } catch (const Unsupported& unsupported) {

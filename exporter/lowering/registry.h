@@ -55,6 +55,7 @@ std::span<const Row> resize_table();     // interpolate, pad, grid_sample, pixel
 std::span<const Row> random_table();
 std::span<const Row> loss_table();
 std::span<const Row> scalar_table();     // arithmetic on ints, floats and bools: aten::add.int, aten::size.int
+std::span<const Row> scalar_math_table();  // math.sqrt and its kind
 std::span<const Row> control_table();    // prim::If, prim::Loop
 std::span<const Row> sequence_table();   // lists whose length depends on the inputs
 
