@@ -1,0 +1,91 @@
+// Bitwise logic and shifts. On booleans they are the logical operators; integers have them since opset 18.
+#include "exporter/lowering/expression.h"
+#include "exporter/lowering/kernels.h"
+#include "exporter/lowering/tables.h"
+
+namespace modelexport::lowering {
+namespace {
+
+// aten::bitwise_and.Tensor(Tensor self, Tensor other) -> Tensor, and or, xor
+template <OpType Bits, OpType Logic>
+V bitwise(Call& c) {
+  V self = c.tensor("self", c.out_dtype()), other = c.tensor("other", c.out_dtype());
+  if (c.out_dtype() == DType::boolean) return c.node(Logic.view(), {self, other});
+  if (c.opset() < 18) throw Unsupported{"bitwise operators on integers need opset 18"};
+  return run(c, Bits.view(), {self, other});
+}
+
+// aten::bitwise_not(Tensor self) -> Tensor
+V bitwise_not(Call& c) {
+  Expr self(c, c.tensor("self", c.out_dtype()));
+  if (c.out_dtype() == DType::boolean) return !self;
+  if (c.opset() >= 18) return apply("BitwiseNot", self);
+  if (!is_signed(c.out_dtype())) {
+    const int64_t bits = 8 * static_cast<int64_t>(byte_size(c.out_dtype()));
+    return Expr(c, c.constant_int(bits == 64 ? -1 : (int64_t{1} << bits) - 1, self.dtype())) - self;
+  }
+  return -1.0 - self;
+}
+
+// 2^count in the dtype of the result.
+Expr shift_factor(Call& c) {
+  Expr count(c, c.tensor("other", c.out_dtype()));
+  const auto known = c.known_scalar(count);
+  if (known && *known >= 0 && *known < 63) {
+    return Expr(c, c.constant_int(int64_t{1} << static_cast<int>(*known), c.out_dtype()));
+  }
+  return power(2.0, count);
+}
+
+// aten::bitwise_left_shift.Tensor(Tensor self, Tensor other) -> Tensor
+V left_shift(Call& c) {
+  Expr self(c, c.tensor("self", c.out_dtype()));
+  return self * shift_factor(c);
+}
+
+// aten::bitwise_right_shift.Tensor(Tensor self, Tensor other) -> Tensor: rounds down (keeps the sign bit)
+V right_shift(Call& c) {
+  Expr self(c, c.tensor("self", c.out_dtype()));
+  Expr factor = shift_factor(c);
+  if (is_floating(c.out_dtype()) || !is_signed(c.out_dtype())) return self / factor;
+  return (self - apply("Mod", self, factor)) / factor;
+}
+
+constexpr auto kAnd = bitwise<"BitwiseAnd", "And">;
+constexpr auto kOr = bitwise<"BitwiseOr", "Or">;
+constexpr auto kXor = bitwise<"BitwiseXor", "Xor">;
+
+constexpr Row kRows[] = {
+    {"aten::__and__.Scalar", kAnd},
+    {"aten::__and__.Tensor", kAnd},
+    {"aten::__lshift__.Scalar", left_shift},
+    {"aten::__lshift__.Tensor", left_shift},
+    {"aten::__or__.Scalar", kOr},
+    {"aten::__or__.Tensor", kOr},
+    {"aten::__rshift__.Scalar", right_shift},
+    {"aten::__rshift__.Tensor", right_shift},
+    {"aten::__xor__.Scalar", kXor},
+    {"aten::__xor__.Tensor", kXor},
+    {"aten::bitwise_and.Scalar", kAnd},
+    {"aten::bitwise_and.Scalar_Tensor", kAnd},
+    {"aten::bitwise_and.Tensor", kAnd},
+    {"aten::bitwise_left_shift.Scalar_Tensor", left_shift},
+    {"aten::bitwise_left_shift.Tensor", left_shift},
+    {"aten::bitwise_left_shift.Tensor_Scalar", left_shift},
+    {"aten::bitwise_not", bitwise_not},
+    {"aten::bitwise_or.Scalar", kOr},
+    {"aten::bitwise_or.Scalar_Tensor", kOr},
+    {"aten::bitwise_or.Tensor", kOr},
+    {"aten::bitwise_right_shift.Scalar_Tensor", right_shift},
+    {"aten::bitwise_right_shift.Tensor", right_shift},
+    {"aten::bitwise_right_shift.Tensor_Scalar", right_shift},
+    {"aten::bitwise_xor.Scalar", kXor},
+    {"aten::bitwise_xor.Scalar_Tensor", kXor},
+    {"aten::bitwise_xor.Tensor", kXor},
+};
+
+}  // namespace
+
+std::span<const Row> bitwise_rows() { return kRows; }
+
+}  // namespace modelexport::lowering

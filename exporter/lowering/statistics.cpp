@@ -1,0 +1,237 @@
+// Variances and norms.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "exporter/lowering/expression.h"
+#include "exporter/lowering/kernels.h"
+#include "exporter/lowering/reduction.h"
+#include "exporter/lowering/tables.h"
+
+namespace modelexport::lowering {
+namespace {
+
+using Axes = std::vector<int64_t>;
+
+struct Moments {
+  Expr variance, mean;  // with the reduced dimensions as asked for
+};
+
+Moments moments(Expr x, const Axes& axes, double correction, bool keepdim) {
+  Call& c = x.call();
+  Expr mean(c, reduce(c, "ReduceMean", x, axes, true));
+  Expr deviation = x - mean;
+  Expr squares = deviation * deviation;
+  Expr outer_mean = keepdim ? mean : Expr(c, reduce(c, "ReduceMean", x, axes, false));
+  if (correction == 0.0) return {Expr(c, reduce(c, "ReduceMean", squares, axes, keepdim)), outer_mean};
+  Expr sum(c, reduce(c, "ReduceSum", squares, axes, keepdim));
+  Expr freedom = maximum(reduced_count(c, x, axes, x.dtype()) - correction, 0.0);
+  return {sum / freedom, outer_mean};
+}
+
+// The three overloads of var, std, var_mean and std_mean differ in how they say the correction.
+// aten::var(Tensor self, bool unbiased=True) -> Tensor
+Moments all_moments(Call& c) {
+  Expr self = operand(c, "self");
+  return moments(self, {}, c.boolean("unbiased") ? 1.0 : 0.0, false);
+}
+
+// aten::var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor
+Moments dim_moments(Call& c) {
+  Expr self = operand(c, "self");
+  const double correction = c.boolean("unbiased") ? 1.0 : 0.0;
+  return moments(self, c.axes("dim", c.rank(self)), correction, c.boolean("keepdim"));
+}
+
+// aten::var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor
+Moments corrected_moments(Call& c) {
+  Expr self = operand(c, "self");
+  const double correction = c.optional_number("correction").value_or(1.0);
+  return moments(self, c.axes("dim", c.rank(self)), correction, c.boolean("keepdim"));
+}
+
+template <Moments (*Of)(Call&)>
+V var(Call& c) {
+  return result(c, Of(c).variance);
+}
+
+template <Moments (*Of)(Call&)>
+V std_deviation(Call& c) {
+  return result(c, sqrt(Of(c).variance));
+}
+
+template <Moments (*Of)(Call&)>
+std::vector<V> var_mean(Call& c) {
+  const Moments found = Of(c);
+  return {result(c, found.variance), result(c, found.mean)};
+}
+
+template <Moments (*Of)(Call&)>
+std::vector<V> std_mean(Call& c) {
+  const Moments found = Of(c);
+  return {result(c, sqrt(found.variance)), result(c, found.mean)};
+}
+
+// aten::norm.Scalar(Tensor self, Scalar p=2) -> Tensor
+// aten::norm.ScalarOpt_dtype(Tensor self, Scalar? p, *, ScalarType dtype) -> Tensor
+V norm(Call& c) {
+  ignore_all_but(c, {"self", "p"});
+  const double p = c.optional_number("p").value_or(2.0);
+  return result(c, vector_norm(operand(c, "self"), p, {}, false));
+}
+
+// aten::norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor
+// aten::norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *, ScalarType dtype) -> Tensor
+V norm_dim(Call& c) {
+  ignore_all_but(c, {"self", "p", "dim", "keepdim"});
+  Expr self = operand(c, "self");
+  const double p = c.optional_number("p").value_or(2.0);
+  return result(c, vector_norm(self, p, c.axes("dim", c.rank(self)), c.boolean("keepdim")));
+}
+
+// aten::linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *,
+//                          ScalarType? dtype=None) -> Tensor
+V linalg_vector_norm(Call& c) {
+  c.ignore({"dtype"});
+  Expr self = operand(c, "self");
+  const double p = c.number("ord");
+  return result(c, vector_norm(self, p, c.axes("dim", c.rank(self)), c.boolean("keepdim")));
+}
+
+// aten::frobenius_norm.dim(Tensor self, int[1] dim, bool keepdim=False) -> Tensor
+V frobenius_norm(Call& c) {
+  Expr self = operand(c, "self");
+  return result(c, vector_norm(self, 2.0, c.axes("dim", c.rank(self)), c.boolean("keepdim")));
+}
+
+// aten::norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor
+V norm_except_dim(Call& c) {
+  Expr v = operand(c, "v");
+  const double p = c.number("pow");
+  const int64_t rank = c.rank(v);
+  if (c.integer("dim") == -1) return result(c, vector_norm(v, p, {}, false));
+  Axes axes;
+  for (int64_t i = 0; i < rank; ++i) {
+    if (i != c.axis("dim", rank)) axes.push_back(i);
+  }
+  return result(c, axes.empty() ? abs(v) : vector_norm(v, p, axes, true));
+}
+
+// aten::dist(Tensor self, Tensor other, Scalar p=2) -> Tensor
+V dist(Call& c) {
+  Expr difference = operand(c, "self") - operand(c, "other");
+  return result(c, vector_norm(difference, c.number("p"), {}, false));
+}
+
+// aten::pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-06, bool keepdim=False) -> Tensor
+V pairwise_distance(Call& c) {
+  Expr difference = operand(c, "x1") - operand(c, "x2") + c.number("eps");
+  const std::vector<int64_t> last{c.rank(difference) - 1};
+  return result(c, vector_norm(difference, c.number("p"), last, c.boolean("keepdim")));
+}
+
+// aten::cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor
+V cosine_similarity(Call& c) {
+  Expr a = operand(c, "x1"), b = operand(c, "x2");
+  const int64_t rank = std::max(c.rank(a), c.rank(b));
+  const int64_t axis = c.axis("dim", rank);
+  const double eps = c.number("eps");
+  const auto normalized = [&](Expr x) {  // a shorter shape is broadcast: its axes count from the end
+    const int64_t own = axis - (rank - c.rank(x));
+    if (own < 0) throw Unsupported{"a dimension that only one side has"};
+    return x / maximum(vector_norm(x, 2.0, {own}, true), eps);
+  };
+  Expr product = normalized(a) * normalized(b);
+  return result(c, Expr(c, reduce(c, "ReduceSum", product, {axis}, false)));
+}
+
+// aten::renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor
+V renorm(Call& c) {
+  Expr self = operand(c, "self");
+  const int64_t rank = c.rank(self), dim = c.axis("dim", rank);
+  Axes axes;
+  for (int64_t i = 0; i < rank; ++i) {
+    if (i != dim) axes.push_back(i);
+  }
+  Expr norm = vector_norm(self, c.number("p"), axes, true);
+  const double limit = c.number("maxnorm");
+  return result(c, self * where(norm > limit, limit / (norm + 1e-7), 1.0));
+}
+
+// aten::cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor
+V cov(Call& c) {
+  if (!c.is_none("fweights") || !c.is_none("aweights")) throw Unsupported{"weights of cov"};
+  Expr self = operand(c, "self");
+  if (c.rank(self) < 2) self = Expr(c, c.reshape_to(self, c.constant_ints({1, -1})));
+  V last = self;
+  Expr deviation = self - Expr(c, reduce(c, "ReduceMean", self, {1}, true));
+  Expr products(c, run(c, "MatMul", {deviation, c.transpose(deviation, {1, 0})}));
+  Expr count = cast(Expr(c, c.reshape(c.size_of(last, 1), {})), self.dtype());
+  Expr covariance = products / maximum(count - c.number("correction"), 0.0);
+  return result(c, Expr(c, c.reshape(covariance, c.out_shape())));
+}
+
+constexpr Row kRows[] = {
+    {"aten::cosine_similarity", cosine_similarity},
+    {"aten::cov", cov},
+    {"aten::dist", dist},
+    {"aten::frobenius_norm.dim", frobenius_norm},
+    {"aten::linalg_vector_norm", linalg_vector_norm},
+    {"aten::native_norm", norm},
+    {"aten::native_norm.ScalarOpt_dim_dtype", norm_dim},
+    {"aten::norm.Scalar", norm},
+    {"aten::norm.ScalarOpt_dim", norm_dim},
+    {"aten::norm.ScalarOpt_dim_dtype", norm_dim},
+    {"aten::norm.ScalarOpt_dtype", norm},
+    {"aten::norm_except_dim", norm_except_dim},
+    {"aten::pairwise_distance", pairwise_distance},
+    {"aten::renorm", renorm},
+    {"aten::std", std_deviation<all_moments>},
+    {"aten::std.correction", std_deviation<corrected_moments>},
+    {"aten::std.dim", std_deviation<dim_moments>},
+    {"aten::std_mean", std_mean<all_moments>},
+    {"aten::std_mean.correction", std_mean<corrected_moments>},
+    {"aten::std_mean.dim", std_mean<dim_moments>},
+    {"aten::var", var<all_moments>},
+    {"aten::var.correction", var<corrected_moments>},
+    {"aten::var.dim", var<dim_moments>},
+    {"aten::var_mean", var_mean<all_moments>},
+    {"aten::var_mean.correction", var_mean<corrected_moments>},
+    {"aten::var_mean.dim", var_mean<dim_moments>},
+};
+
+}  // namespace
+
+Expr vector_norm(Expr x, double p, const std::vector<int64_t>& axes, bool keepdim) {
+  Call& c = x.call();
+  const auto over = [&](std::string_view op_type, Expr values) {
+    return Expr(c, reduce(c, op_type, values, axes, keepdim));
+  };
+  if (c.rank(x) == 0 && p != 0.0) return abs(x);
+  if (p == 1.0) return over("ReduceL1", x);
+  if (p == 2.0) return over("ReduceL2", x);
+  if (p == 0.0) return over("ReduceSum", cast(cast(x, DType::boolean), x.dtype()));
+  if (std::isinf(p)) return Expr(c, extremum(c, p > 0 ? "ReduceMax" : "ReduceMin", abs(x), axes, keepdim));
+  return power(over("ReduceSum", power(abs(x), p)), 1.0 / p);
+}
+
+Expr reduced_count(Call& c, V x, const std::vector<int64_t>& axes, DType dtype) {
+  const Shape& shape = c.shape(x);
+  double known = 1.0;
+  std::vector<V> sizes;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const auto axis = static_cast<int64_t>(i);
+    if (!axes.empty() && std::ranges::find(axes, axis) == axes.end()) continue;
+    if (is_static(shape[i])) known *= static_cast<double>(shape[i]);
+    else sizes.push_back(c.size_of(x, axis));
+  }
+  Expr count(c, c.constant(known, dtype));
+  if (sizes.empty()) return count;
+  V product = reduce(c, "ReduceProd", c.concat(sizes, 0), {}, false);
+  return known == 1.0 ? Expr(c, c.cast(product, dtype)) : Expr(c, c.cast(product, dtype)) * count;
+}
+
+std::span<const Row> statistics_rows() { return kRows; }
+
+}  // namespace modelexport::lowering
