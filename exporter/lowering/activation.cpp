@@ -21,7 +21,9 @@ V relu(Call& c) {
   return is_floating(self.dtype()) ? apply("Relu", self) : maximum(self, 0.0);
 }
 
-V clip(Call& c, V min, V max) { return run(c, "Clip", {c.tensor("self", c.out_dtype()), min, max}); }
+V clip(Call& c, V min, V max) {
+  return run(c, "Clip", {c.tensor("self", c.out_dtype()), min, max});
+}
 
 // aten::relu6(Tensor self) -> Tensor
 V relu6(Call& c) {
@@ -200,7 +202,8 @@ V glu(Call& c) {
   return Expr(c, c.typed(halves[0], c.out_dtype(), c.out_shape())) * sigmoid(Expr(c, gate));
 }
 
-// ---- softmax -------------------------------------------------------------------------------------------
+// ---- softmax
+// -------------------------------------------------------------------------------------------
 
 V softmax_over(Call& c, std::string_view op_type, V self, int64_t axis) {
   V found = run(c, op_type, {with_axis(c, self)}, {attr("axis", axis)});

@@ -1,4 +1,5 @@
-// Bitwise logic and shifts. On booleans they are the logical operators; integers have them since opset 18.
+// Bitwise logic and shifts. On booleans they are the logical operators; integers have them since
+// opset 18.
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/tables.h"
@@ -43,7 +44,8 @@ V left_shift(Call& c) {
   return self * shift_factor(c);
 }
 
-// aten::bitwise_right_shift.Tensor(Tensor self, Tensor other) -> Tensor: rounds down (keeps the sign bit)
+// aten::bitwise_right_shift.Tensor(Tensor self, Tensor other) -> Tensor: rounds down (keeps the
+// sign bit)
 V right_shift(Call& c) {
   Expr self(c, c.tensor("self", c.out_dtype()));
   Expr factor = shift_factor(c);

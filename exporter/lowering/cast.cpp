@@ -1,5 +1,5 @@
-// Conversions of dtype, and what is the identity once the program is functional: copies, views of the
-// same elements, devices.
+// Conversions of dtype, and what is the identity once the program is functional: copies, views of
+// the same elements, devices.
 #include <algorithm>
 #include <string>
 
@@ -45,7 +45,8 @@ V zero(Call& c) {
   return filled(c, 0.0);
 }
 
-// aten::tensor(t[] data, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False) -> Tensor
+// aten::tensor(t[] data, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False)
+// -> Tensor
 V tensor_of_list(Call& c) {
   ignore_all_but(c, {"data"});
   std::vector<V> elements = c.tensors("data");

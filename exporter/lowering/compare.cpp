@@ -78,7 +78,8 @@ V isreal(Call& c) {
   return filled(c, 1.0);
 }
 
-// aten::isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor
+// aten::isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool
+// equal_nan=False) -> Tensor
 Expr close(Call& c) {
   Pair pair = promoted_pair(c, "self", "other");
   // Differences of integers are exact in double; halves would round rtol and atol away.
@@ -98,7 +99,8 @@ Expr all_true(Expr condition) {
               DType::boolean);
 }
 
-// aten::allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool
+// aten::allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool
+// equal_nan=False) -> bool
 V allclose(Call& c) { return all_true(close(c)); }
 
 // aten::equal(Tensor self, Tensor other) -> bool
@@ -130,18 +132,6 @@ V where_self(Call& c) {
   Expr condition(c, c.tensor("condition", DType::boolean));
   Expr self(c, c.tensor("self", c.out_dtype()));
   return where(condition, self, Expr(c, c.tensor("other", c.out_dtype())));
-}
-
-// aten::where(Tensor condition) -> Tensor[]: the coordinates of the true elements, one tensor per axis
-std::vector<V> where_nonzero(Call& c) {
-  V coordinates = c.node("NonZero", {c.tensor("condition", DType::boolean)});
-  coordinates = c.typed(coordinates, DType::i64);
-  std::vector<V> axes;
-  for (size_t i = 0; i < c.output_count(); ++i) {
-    V axis = c.constant_int(static_cast<int64_t>(i));
-    axes.push_back(c.typed(c.gather(coordinates, axis, 0), DType::i64));
-  }
-  return axes;
 }
 
 // aten::masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor
@@ -193,7 +183,6 @@ constexpr Row kRows[] = {
     {"aten::ne.Tensor", not_equal},
     {"aten::not_equal.Scalar", not_equal},
     {"aten::not_equal.Tensor", not_equal},
-    {"aten::where", where_nonzero},
     {"aten::where.Scalar", where_self},
     {"aten::where.ScalarOther", where_self},
     {"aten::where.ScalarSelf", where_self},

@@ -24,7 +24,8 @@ V filled_to_size(Call& c, V value) {
 }
 
 // aten::full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None...) -> Tensor
-// aten::new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None...) -> Tensor
+// aten::new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None...) ->
+// Tensor
 V full(Call& c) {
   ignore_all_but(c, {"size", "fill_value"});
   return filled_to_size(c, c.scalar("fill_value", c.out_dtype()));
@@ -68,7 +69,8 @@ Expr indices(Call& c, V count, DType dtype) {
   return cast(Expr(c, c.typed(range, DType::i64)), dtype);
 }
 
-// aten::arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None...) -> Tensor
+// aten::arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None...) ->
+// Tensor
 V arange_of(Call& c, bool has_start, bool has_step) {
   ignore_options(c);
   const bool integers = number_dtype(c, "end") == DType::i64 &&
@@ -116,7 +118,8 @@ V linspace(Call& c) {
   return result(c, evenly_spaced(c));
 }
 
-// aten::logspace(Scalar start, Scalar end, int steps, float base=10., *, ScalarType? dtype=None...) -> Tensor
+// aten::logspace(Scalar start, Scalar end, int steps, float base=10., *, ScalarType? dtype=None...)
+// -> Tensor
 V logspace(Call& c) {
   ignore_options(c);
   return result(c, power(c.number("base"), evenly_spaced(c)));
@@ -151,8 +154,9 @@ V one_hot(Call& c) {
   return c.typed(c.node("OneHot", {self, depth, c.constant_ints({0, 1})}), DType::i64);
 }
 
-// aten::hann_window(int window_length, *, ScalarType? dtype=None...) -> Tensor, and hamming, blackman
-// aten::hann_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None...) -> Tensor
+// aten::hann_window(int window_length, *, ScalarType? dtype=None...) -> Tensor, and hamming,
+// blackman aten::hann_window.periodic(int window_length, bool periodic, *, ScalarType?
+// dtype=None...) -> Tensor
 template <OpType Name, bool HasPeriodic>
 V window(Call& c) {
   ignore_options(c);

@@ -12,8 +12,8 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// The position of the first extremum, its axis kept; the first NaN counts as one. (ONNX Runtime skips
-// NaNs, hence infinities in their place.)
+// The position of the first extremum, its axis kept; the first NaN counts as one. (ONNX Runtime
+// skips NaNs, hence infinities in their place.)
 V position(Call& c, std::string_view op_type, V x, int64_t axis) {
   Expr key(c, x);
   if (is_floating(key.dtype())) {
@@ -35,7 +35,8 @@ std::vector<V> values_and_indices(Call& c, V value, V index, int64_t axis, bool 
   return {c.squeeze(value, {axis}), c.squeeze(index, {axis})};
 }
 
-// aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices), and min
+// aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices), and
+// min
 template <OpType Name>
 std::vector<V> extremum_dim(Call& c) {
   V self = with_axis(c, c.tensor("self"));
@@ -82,7 +83,8 @@ Sorted lower_nan_median(Call& c, V x, int64_t axis) {
   Expr present = cast(!is_nan(Expr(c, x)), DType::i64);
   Expr count(c, reduce(c, "ReduceSum", present, {axis}, true));
   Expr rank = maximum(count - 1.0, 0.0) / 2.0;
-  return {gather_elements(c, order.values, rank, axis), gather_elements(c, order.indices, rank, axis)};
+  return {gather_elements(c, order.values, rank, axis),
+          gather_elements(c, order.indices, rank, axis)};
 }
 
 // aten::median(Tensor self) -> Tensor, and nanmedian
@@ -102,7 +104,8 @@ std::vector<V> median_dim(Call& c) {
   return values_and_indices(c, median.values, median.indices, axis, c.boolean("keepdim"));
 }
 
-// aten::kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)
+// aten::kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor
+// indices)
 std::vector<V> kthvalue(Call& c) {
   V self = with_axis(c, c.tensor("self"));
   const int64_t axis = c.axis("dim", c.rank(self));
@@ -111,8 +114,8 @@ std::vector<V> kthvalue(Call& c) {
   return values_and_indices(c, found.values, found.indices, axis, c.boolean("keepdim"));
 }
 
-// aten::mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices): the smallest
-// of the most frequent values, and where it is last
+// aten::mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices): the
+// smallest of the most frequent values, and where it is last
 std::vector<V> mode(Call& c) {
   V self = with_axis(c, c.tensor("self"));
   const int64_t rank = c.rank(self), axis = c.axis("dim", rank);

@@ -20,7 +20,8 @@ Sorted sorted_self(Call& c, int64_t axis, bool descending) {
 }
 
 // aten::sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)
-// aten::sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)
+// aten::sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor
+// values, Tensor indices)
 std::vector<V> sort(Call& c) {
   ignore_all_but(c, {"self", "dim", "descending"});  // TopK is stable
   const int64_t axis = c.axis("dim", c.rank(c.tensor("self")));
@@ -34,8 +35,10 @@ V argsort(Call& c) { return sort(c)[1]; }
 // aten::msort(Tensor self) -> Tensor
 V msort(Call& c) { return sorted_self(c, 0, false).values; }
 
-// aten::topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values,
-//                                                                                    Tensor indices)
+// aten::topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor
+// values,
+//                                                                                    Tensor
+//                                                                                    indices)
 std::vector<V> topk(Call& c) {
   c.ignore({"sorted"});  // unsorted ones may stand in any order
   V self = c.tensor("self");
@@ -46,7 +49,8 @@ std::vector<V> topk(Call& c) {
   return found;
 }
 
-// ---- distinct values ---------------------------------------------------------------------------------
+// ---- distinct values
+// ---------------------------------------------------------------------------------
 
 V no_integers(Call& c) { return c.constant_ints({}); }
 
@@ -57,7 +61,8 @@ std::vector<V> unique_of(Call& c, V self, Attributes attributes) {
   return {found[0], found[2], found[3]};
 }
 
-// aten::_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False)
+// aten::_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool
+// return_counts=False)
 //   -> (Tensor, Tensor, Tensor)
 std::vector<V> unique(Call& c) {
   c.ignore({"sorted"});
@@ -97,7 +102,8 @@ std::vector<V> runs_along(Call& c, V x, int64_t axis) {
   V starts = c.concat({first, differs}, 0);
   V values = run(c, "Compress", {x, starts}, {attr("axis", axis)});
   V run_of = run(c, "CumSum", {c.cast(starts, DType::i64), c.constant_int(0)});
-  V positions = c.typed(c.reshape_to(c.node("NonZero", {starts}), c.constant_ints({-1})), DType::i64);
+  V positions =
+      c.typed(c.reshape_to(c.node("NonZero", {starts}), c.constant_ints({-1})), DType::i64);
   V ends = c.concat({c.slice(positions, 0, 1, kEnd), c.size_of(x, axis)}, 0);
   return {values, c.sub(run_of, c.constant_int(1)), c.sub(ends, positions)};
 }
@@ -109,13 +115,16 @@ std::vector<V> unique_consecutive(Call& c) {
   const bool flat = c.is_none("dim");
   const int64_t axis = flat ? 0 : c.axis("dim", c.rank(self));
   std::vector<V> found = runs_along(c, flat ? c.flatten_to_1d(self) : self, axis);
-  if (!c.boolean("return_inverse")) found[1] = no_integers(c);
-  else if (flat) found[1] = c.reshape(found[1], c.shape(self));
+  if (!c.boolean("return_inverse"))
+    found[1] = no_integers(c);
+  else if (flat)
+    found[1] = c.reshape(found[1], c.shape(self));
   if (!c.boolean("return_counts")) found[2] = no_integers(c);
   return found;
 }
 
-// aten::unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False, bool return_counts=False)
+// aten::unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False, bool
+// return_counts=False)
 //   -> (Tensor, Tensor, Tensor)
 std::vector<V> unique_dim_consecutive(Call& c) {
   c.ignore({"return_inverse", "return_counts"});
@@ -123,7 +132,8 @@ std::vector<V> unique_dim_consecutive(Call& c) {
   return runs_along(c, self, c.axis("dim", c.rank(self)));
 }
 
-// ---- positions in a sorted sequence --------------------------------------------------------------------
+// ---- positions in a sorted sequence
+// --------------------------------------------------------------------
 
 // How many boundaries (the last axis) are below each value; NaN is above all of them.
 V count_below(Expr boundaries, Expr values, bool right) {
@@ -133,7 +143,8 @@ V count_below(Expr boundaries, Expr values, bool right) {
   return c.cast(reduce(c, "ReduceSum", below, {c.rank(below) - 1}, false), c.out_dtype());
 }
 
-// aten::bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor
+// aten::bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False)
+// -> Tensor
 V bucketize(Call& c) {
   c.ignore({"out_int32"});
   const DType dtype = promoted_dtype(c, {"self", "boundaries"});
@@ -142,7 +153,8 @@ V bucketize(Call& c) {
   return count_below(Expr(c, c.tensor("boundaries", dtype)), values, c.boolean("right"));
 }
 
-// aten::searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False,
+// aten::searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool
+// right=False,
 //                           str? side=None, Tensor? sorter=None) -> Tensor
 V searchsorted(Call& c) {
   c.ignore({"out_int32"});
@@ -158,7 +170,8 @@ V searchsorted(Call& c) {
   return count_below(Expr(c, sequence), values, right);
 }
 
-// ---- histograms --------------------------------------------------------------------------------------
+// ---- histograms
+// --------------------------------------------------------------------------------------
 
 // How many of some integers (1-D int64) are 0, 1, ... count-1, or the sum of their weights.
 V tally(Call& c, V integers, V count, V weights) {

@@ -15,7 +15,8 @@ namespace {
 // The dtype random numbers are drawn in for a result of `dtype`.
 DType drawn_dtype(DType dtype) { return dtype == DType::f64 ? DType::f64 : DType::f32; }
 
-// Random numbers of the observed shape: `like` is any value of that shape, or omitted if there is none.
+// Random numbers of the observed shape: `like` is any value of that shape, or omitted if there is
+// none.
 Expr drawn(Call& c, std::string_view kind, V like, Attributes attributes) {
   const DType dtype = drawn_dtype(c.out_dtype());
   attributes.push_back(attr("dtype", dtype));
@@ -72,7 +73,8 @@ V uniform_between(Call& c) {
   return result(c, uniform(c, self, from, c.number("to")));
 }
 
-// aten::normal_functional(Tensor self, float mean=0., float std=1., *, Generator? generator=None) -> Tensor
+// aten::normal_functional(Tensor self, float mean=0., float std=1., *, Generator? generator=None)
+// -> Tensor
 V normal_like(Call& c) {
   c.ignore({"generator"});
   V self = c.tensor("self");
@@ -80,7 +82,8 @@ V normal_like(Call& c) {
   return result(c, normal(c, self, mean, c.number("std")));
 }
 
-// aten::normal.float_float(float mean, float std, SymInt[] size, *, Generator? generator=None...) -> Tensor
+// aten::normal.float_float(float mean, float std, SymInt[] size, *, Generator? generator=None...)
+// -> Tensor
 V normal_of_size(Call& c) {
   ignore_all_but(c, {"mean", "std"});
   const double mean = c.number("mean");
@@ -95,7 +98,8 @@ V normal_of_tensors(Call& c) {
   return result(c, mean + std * normal(c, kOmitted));
 }
 
-// aten::log_normal(Tensor self, float mean=1., float std=2., *, Generator? generator=None) -> Tensor
+// aten::log_normal(Tensor self, float mean=1., float std=2., *, Generator? generator=None) ->
+// Tensor
 V log_normal(Call& c) {
   c.ignore({"generator"});
   V self = c.tensor("self");
@@ -116,7 +120,8 @@ V geometric(Call& c) {
   return result(c, apply("Ceil", trials));
 }
 
-// aten::cauchy(Tensor self, float median=0., float sigma=1., *, Generator? generator=None) -> Tensor
+// aten::cauchy(Tensor self, float median=0., float sigma=1., *, Generator? generator=None) ->
+// Tensor
 V cauchy(Call& c) {
   c.ignore({"generator"});
   Expr angle = M_PI * (uniform(c, c.tensor("self")) - 0.5);
@@ -132,9 +137,7 @@ Expr bound(Call& c, std::string_view name) {
   return Expr(c, c.scalar(name, drawn_dtype(c.out_dtype())));
 }
 
-Expr bound(Call& c, double value) {
-  return Expr(c, c.constant(value, drawn_dtype(c.out_dtype())));
-}
+Expr bound(Call& c, double value) { return Expr(c, c.constant(value, drawn_dtype(c.out_dtype()))); }
 
 // aten::randint(SymInt high, SymInt[] size, *, ScalarType? dtype=4...) -> Tensor
 V randint(Call& c) {
@@ -155,7 +158,8 @@ V randint_like(Call& c) {
   return random_integers(c, c.tensor("self"), bound(c, 0.0), bound(c, "high"));
 }
 
-// aten::randint_like.low_dtype(Tensor self, SymInt low, SymInt high, *, ScalarType? dtype=None...) -> Tensor
+// aten::randint_like.low_dtype(Tensor self, SymInt low, SymInt high, *, ScalarType? dtype=None...)
+// -> Tensor
 V randint_like_low(Call& c) {
   ignore_all_but(c, {"self", "low", "high"});
   Expr low = bound(c, "low");
@@ -207,7 +211,8 @@ V multinomial(Call& c) {
   return rank == 1 ? c.squeeze(found, {0}) : found;
 }
 
-// ---- dropout -----------------------------------------------------------------------------------------
+// ---- dropout
+// -----------------------------------------------------------------------------------------
 
 std::vector<V> dropped(Call& c, V input) {
   V ratio = c.constant(c.number("p"), DType::f32);

@@ -19,8 +19,9 @@ V reduce_all(Call& c) {
   return reduce(c, Name.view(), c.tensor("self", c.out_dtype()), {}, false);
 }
 
-// aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
-// aten::prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
+// aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) ->
+// Tensor aten::prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) ->
+// Tensor
 template <OpType Name>
 V reduce_dims(Call& c) {
   c.ignore({"dtype"});
@@ -32,7 +33,8 @@ V reduce_dims(Call& c) {
 V mean_over(Call& c, V self, const std::vector<int64_t>& axes, bool keepdim) {
   const Shape& shape = c.shape(self);
   for (size_t i = 0; i < shape.size(); ++i) {
-    const bool reduced = axes.empty() || std::ranges::find(axes, static_cast<int64_t>(i)) != axes.end();
+    const bool reduced =
+        axes.empty() || std::ranges::find(axes, static_cast<int64_t>(i)) != axes.end();
     if (reduced && shape[i] == 0) return filled(c, std::numeric_limits<double>::quiet_NaN());
   }
   return reduce(c, "ReduceMean", self, axes, keepdim);
@@ -51,7 +53,8 @@ V mean_dim(Call& c) {
   return mean_over(c, self, c.axes("dim", c.rank(self)), c.boolean("keepdim"));
 }
 
-// aten::nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
+// aten::nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) ->
+// Tensor
 V nansum(Call& c) {
   c.ignore({"dtype"});
   Expr self(c, c.tensor("self", c.out_dtype()));
@@ -59,7 +62,8 @@ V nansum(Call& c) {
   return reduce(c, "ReduceSum", self, c.axes("dim", c.rank(self)), c.boolean("keepdim"));
 }
 
-// aten::nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
+// aten::nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) ->
+// Tensor
 V nanmean(Call& c) {
   c.ignore({"dtype"});
   Expr self = operand(c, "self");

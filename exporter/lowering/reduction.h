@@ -8,7 +8,8 @@
 
 namespace modelexport::lowering {
 
-// ReduceMax or ReduceMin with NaN wherever there is one, as PyTorch has it; ONNX Runtime drops NaNs.
+// ReduceMax or ReduceMin with NaN wherever there is one, as PyTorch has it; ONNX Runtime drops
+// NaNs.
 V extremum(Call& c, std::string_view op_type, V x, const std::vector<int64_t>& axes, bool keepdim);
 
 // Whether any (ReduceSum) or all (ReduceProd) of some booleans hold; right for none of them, too.
@@ -24,7 +25,8 @@ struct Sorted {
 };
 Sorted sorted(Call& c, V x, int64_t axis, bool descending);
 
-// The p-norm over some dimensions (none: all), for any p: infinities, 0 (how many are not 0), negative.
+// The p-norm over some dimensions (none: all), for any p: infinities, 0 (how many are not 0),
+// negative.
 Expr vector_norm(Expr x, double p, const std::vector<int64_t>& axes, bool keepdim);
 
 // How many elements each result of a reduction is made from, as a number of a dtype.

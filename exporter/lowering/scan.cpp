@@ -13,9 +13,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 
-V cumulative_sum(Call& c, V x, int64_t axis) {
-  return run(c, "CumSum", {x, c.constant_int(axis)});
-}
+V cumulative_sum(Call& c, V x, int64_t axis) { return run(c, "CumSum", {x, c.constant_int(axis)}); }
 
 // aten::cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor
 V cumsum(Call& c) {
@@ -25,8 +23,8 @@ V cumsum(Call& c) {
   return c.rank(self) == 0 ? self : cumulative_sum(c, self, axis);
 }
 
-// What ONNX has no scan for is reduced over all prefixes at once: the axis becomes two, the prefix's
-// last position and the position in it, and `inside` tells what belongs to the prefix.
+// What ONNX has no scan for is reduced over all prefixes at once: the axis becomes two, the
+// prefix's last position and the position in it, and `inside` tells what belongs to the prefix.
 struct Prefixes {
   Expr elements;   // with axis `axis` of size 1 inserted
   Expr inside;     // [n, n, 1...]
@@ -68,8 +66,8 @@ V logcumsumexp(Call& c) {
                 c.out_dtype());
 }
 
-// aten::cummax(Tensor self, int dim) -> (Tensor values, Tensor indices), and cummin: the last position
-// of the extremum so far; NaN beats everything
+// aten::cummax(Tensor self, int dim) -> (Tensor values, Tensor indices), and cummin: the last
+// position of the extremum so far; NaN beats everything
 template <OpType Name>
 std::vector<V> cumulative_extremum(Call& c) {
   V self = c.tensor("self");
@@ -88,9 +86,7 @@ std::vector<V> cumulative_extremum(Call& c) {
   return {c.node("GatherElements", {self, index}, {attr("axis", axis)}), index};
 }
 
-Expr after_first(Expr x, int64_t axis) {
-  return Expr(x.call(), x.call().slice(x, axis, 1, kEnd));
-}
+Expr after_first(Expr x, int64_t axis) { return Expr(x.call(), x.call().slice(x, axis, 1, kEnd)); }
 
 Expr before_last(Expr x, int64_t axis) { return Expr(x.call(), x.call().slice(x, axis, 0, -1)); }
 

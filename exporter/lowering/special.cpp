@@ -1,5 +1,5 @@
-// Special functions that ONNX lacks, as formulas. Where one loses digits (differences of nearly equal
-// numbers, long sums) it is computed in double, for float inputs too.
+// Special functions that ONNX lacks, as formulas. Where one loses digits (differences of nearly
+// equal numbers, long sums) it is computed in double, for float inputs too.
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -55,28 +55,28 @@ Expr log_ndtr(Expr x) {
   return where(x < 0.0, log(0.5 * scaled) - z * z, log1p(-0.5 * exp(-z * z) * scaled));
 }
 
-// The quantile of the normal distribution at 1/2 + q (Wichura, algorithm AS 241); `tail` is the smaller of
-// the probabilities on both sides, given apart because 1/2 - |q| loses its digits.
+// The quantile of the normal distribution at 1/2 + q (Wichura, algorithm AS 241); `tail` is the
+// smaller of the probabilities on both sides, given apart because 1/2 - |q| loses its digits.
 Expr normal_quantile(Expr q, Expr tail) {
   Expr s = 0.180625 - q * q;
-  Expr center = q * polynomial(s, {3.3871328727963666080, 1.3314166789178437745e2,
-                                   1.9715909503065514427e3, 1.3731693765509461125e4,
-                                   4.5921953931549871457e4, 6.7265770927008700853e4,
-                                   3.3430575583588128105e4, 2.5090809287301226727e3}) /
-                polynomial(s, {1.0, 4.2313330701600911252e1, 6.8718700749205790830e2,
-                               5.3941960214247511077e3, 2.1213794301586595867e4,
-                               3.9307895800092710610e4, 2.8729085735721942674e4,
-                               5.2264952788528545610e3});
+  Expr center =
+      q *
+      polynomial(s, {3.3871328727963666080, 1.3314166789178437745e2, 1.9715909503065514427e3,
+                     1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,
+                     3.3430575583588128105e4, 2.5090809287301226727e3}) /
+      polynomial(s, {1.0, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3,
+                     2.1213794301586595867e4, 3.9307895800092710610e4, 2.8729085735721942674e4,
+                     5.2264952788528545610e3});
   Expr r = sqrt(-log(tail));
   Expr near = r - 1.6, far = r - 5.0;
-  Expr middle = polynomial(near, {1.42343711074968357734, 4.63033784615654529590,
-                                  5.76949722146069140550, 3.64784832476320460504,
-                                  1.27045825245236838258, 2.41780725177450611770e-1,
-                                  2.27238449892691845833e-2, 7.74545014278341407640e-4}) /
-                polynomial(near, {1.0, 2.05319162663775882187, 1.67638483018380384940,
-                                  6.89767334985100004550e-1, 1.48103976427480074590e-1,
-                                  1.51986665636164571966e-2, 5.47593808499534494600e-4,
-                                  1.05075007164441684324e-9});
+  Expr middle =
+      polynomial(near, {1.42343711074968357734, 4.63033784615654529590, 5.76949722146069140550,
+                        3.64784832476320460504, 1.27045825245236838258, 2.41780725177450611770e-1,
+                        2.27238449892691845833e-2, 7.74545014278341407640e-4}) /
+      polynomial(near,
+                 {1.0, 2.05319162663775882187, 1.67638483018380384940, 6.89767334985100004550e-1,
+                  1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
+                  1.05075007164441684324e-9});
   Expr outer = polynomial(far, {6.65790464350110377720, 5.46378491116411436990,
                                 1.78482653991729133580, 2.96560571828504891230e-1,
                                 2.65321895265761230930e-2, 1.24266094738807843860e-3,
@@ -92,15 +92,12 @@ Expr normal_quantile(Expr q, Expr tail) {
 
 Expr ndtri(Expr p) { return normal_quantile(p - 0.5, minimum(p, 1.0 - p)); }
 
-Expr erfinv(Expr x) {
-  return normal_quantile(0.5 * x, 0.5 - 0.5 * abs(x)) / std::numbers::sqrt2;
-}
+Expr erfinv(Expr x) { return normal_quantile(0.5 * x, 0.5 - 0.5 * abs(x)) / std::numbers::sqrt2; }
 
 // Lanczos' approximation (g = 7, n = 9), with the reflection formula below 1/2.
 Expr lgamma(Expr x) {
-  constexpr double kLanczos[] = {676.5203681218851,     -1259.1392167224028,
-                                 771.32342877765313,    -176.61502916214059,
-                                 12.507343278686905,    -0.13857109526572012,
+  constexpr double kLanczos[] = {676.5203681218851,     -1259.1392167224028,  771.32342877765313,
+                                 -176.61502916214059,   12.507343278686905,   -0.13857109526572012,
                                  9.9843695780195716e-6, 1.5056327351493116e-7};
   Expr reflected = x < 0.5;
   Expr z = where(reflected, 1.0 - x, x) - 1.0;
@@ -143,8 +140,9 @@ Expr i0e(Expr x) {
 
 Expr i1e(Expr x) {
   Expr z = abs(x), t = x / 3.75, s = 3.75 / z;
-  Expr small = x * exp(-z) * polynomial(t * t, {0.5, 0.87890594, 0.51498869, 0.15084934, 0.02658733,
-                                                0.00301532, 0.00032411});
+  Expr small = x * exp(-z) *
+               polynomial(t * t, {0.5, 0.87890594, 0.51498869, 0.15084934, 0.02658733, 0.00301532,
+                                  0.00032411});
   Expr large = polynomial(s, {0.39894228, -0.03988024, -0.00362018, 0.00163801, -0.01031555,
                               0.02282967, -0.02895312, 0.01787654, -0.00420059}) /
                sqrt(z);
@@ -159,7 +157,8 @@ Expr entr(Expr x) {
   return where(x < 0.0, -kInfinity, inside);
 }
 
-// Hurwitz zeta, sum of (q + k)^-s over k >= 0, for q > 0: ten terms, then Euler and Maclaurin's series.
+// Hurwitz zeta, sum of (q + k)^-s over k >= 0, for q > 0: ten terms, then Euler and Maclaurin's
+// series.
 Expr hurwitz_zeta(Expr s, Expr q) {
   constexpr int kTerms = 10;
   Expr sum = power(q, -s);
@@ -168,9 +167,14 @@ Expr hurwitz_zeta(Expr s, Expr q) {
   Expr tail = power(a, -s);
   sum = sum + tail * a / (s - 1.0) + 0.5 * tail;
   // B(2j) / (2j)! times s (s+1) ... (s+2j-2) a^(-s-2j+1)
-  constexpr double kBernoulli[] = {1.0 / 12,           -1.0 / 720,           1.0 / 30240,
-                                   -1.0 / 1209600,     1.0 / 47900160,       -691.0 / 1307674368000,
-                                   1.0 / 74724249600.0, -3617.0 / 10670622842880000};
+  constexpr double kBernoulli[] = {1.0 / 12,
+                                   -1.0 / 720,
+                                   1.0 / 30240,
+                                   -1.0 / 1209600,
+                                   1.0 / 47900160,
+                                   -691.0 / 1307674368000,
+                                   1.0 / 74724249600.0,
+                                   -3617.0 / 10670622842880000};
   Expr rising = s, factor = tail / a;
   for (int j = 0; j < 8; ++j) {
     sum = sum + kBernoulli[j] * rising * factor;

@@ -24,7 +24,8 @@ Moments moments(Expr x, const Axes& axes, double correction, bool keepdim) {
   Expr deviation = x - mean;
   Expr squares = deviation * deviation;
   Expr outer_mean = keepdim ? mean : Expr(c, reduce(c, "ReduceMean", x, axes, false));
-  if (correction == 0.0) return {Expr(c, reduce(c, "ReduceMean", squares, axes, keepdim)), outer_mean};
+  if (correction == 0.0)
+    return {Expr(c, reduce(c, "ReduceMean", squares, axes, keepdim)), outer_mean};
   Expr sum(c, reduce(c, "ReduceSum", squares, axes, keepdim));
   Expr freedom = maximum(reduced_count(c, x, axes, x.dtype()) - correction, 0.0);
   return {sum / freedom, outer_mean};
@@ -44,7 +45,8 @@ Moments dim_moments(Call& c) {
   return moments(self, c.axes("dim", c.rank(self)), correction, c.boolean("keepdim"));
 }
 
-// aten::var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor
+// aten::var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool
+// keepdim=False) -> Tensor
 Moments corrected_moments(Call& c) {
   Expr self = operand(c, "self");
   const double correction = c.optional_number("correction").value_or(1.0);
@@ -82,7 +84,8 @@ V norm(Call& c) {
 }
 
 // aten::norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor
-// aten::norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *, ScalarType dtype) -> Tensor
+// aten::norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *, ScalarType
+// dtype) -> Tensor
 V norm_dim(Call& c) {
   ignore_all_but(c, {"self", "p", "dim", "keepdim"});
   Expr self = operand(c, "self");
@@ -105,61 +108,14 @@ V frobenius_norm(Call& c) {
   return result(c, vector_norm(self, 2.0, c.axes("dim", c.rank(self)), c.boolean("keepdim")));
 }
 
-// aten::norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor
-V norm_except_dim(Call& c) {
-  Expr v = operand(c, "v");
-  const double p = c.number("pow");
-  const int64_t rank = c.rank(v);
-  if (c.integer("dim") == -1) return result(c, vector_norm(v, p, {}, false));
-  Axes axes;
-  for (int64_t i = 0; i < rank; ++i) {
-    if (i != c.axis("dim", rank)) axes.push_back(i);
-  }
-  return result(c, axes.empty() ? abs(v) : vector_norm(v, p, axes, true));
-}
-
 // aten::dist(Tensor self, Tensor other, Scalar p=2) -> Tensor
 V dist(Call& c) {
   Expr difference = operand(c, "self") - operand(c, "other");
   return result(c, vector_norm(difference, c.number("p"), {}, false));
 }
 
-// aten::pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-06, bool keepdim=False) -> Tensor
-V pairwise_distance(Call& c) {
-  Expr difference = operand(c, "x1") - operand(c, "x2") + c.number("eps");
-  const std::vector<int64_t> last{c.rank(difference) - 1};
-  return result(c, vector_norm(difference, c.number("p"), last, c.boolean("keepdim")));
-}
-
-// aten::cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor
-V cosine_similarity(Call& c) {
-  Expr a = operand(c, "x1"), b = operand(c, "x2");
-  const int64_t rank = std::max(c.rank(a), c.rank(b));
-  const int64_t axis = c.axis("dim", rank);
-  const double eps = c.number("eps");
-  const auto normalized = [&](Expr x) {  // a shorter shape is broadcast: its axes count from the end
-    const int64_t own = axis - (rank - c.rank(x));
-    if (own < 0) throw Unsupported{"a dimension that only one side has"};
-    return x / maximum(vector_norm(x, 2.0, {own}, true), eps);
-  };
-  Expr product = normalized(a) * normalized(b);
-  return result(c, Expr(c, reduce(c, "ReduceSum", product, {axis}, false)));
-}
-
-// aten::renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor
-V renorm(Call& c) {
-  Expr self = operand(c, "self");
-  const int64_t rank = c.rank(self), dim = c.axis("dim", rank);
-  Axes axes;
-  for (int64_t i = 0; i < rank; ++i) {
-    if (i != dim) axes.push_back(i);
-  }
-  Expr norm = vector_norm(self, c.number("p"), axes, true);
-  const double limit = c.number("maxnorm");
-  return result(c, self * where(norm > limit, limit / (norm + 1e-7), 1.0));
-}
-
-// aten::cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor
+// aten::cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) ->
+// Tensor
 V cov(Call& c) {
   if (!c.is_none("fweights") || !c.is_none("aweights")) throw Unsupported{"weights of cov"};
   Expr self = operand(c, "self");
@@ -173,7 +129,6 @@ V cov(Call& c) {
 }
 
 constexpr Row kRows[] = {
-    {"aten::cosine_similarity", cosine_similarity},
     {"aten::cov", cov},
     {"aten::dist", dist},
     {"aten::frobenius_norm.dim", frobenius_norm},
@@ -184,9 +139,6 @@ constexpr Row kRows[] = {
     {"aten::norm.ScalarOpt_dim", norm_dim},
     {"aten::norm.ScalarOpt_dim_dtype", norm_dim},
     {"aten::norm.ScalarOpt_dtype", norm},
-    {"aten::norm_except_dim", norm_except_dim},
-    {"aten::pairwise_distance", pairwise_distance},
-    {"aten::renorm", renorm},
     {"aten::std", std_deviation<all_moments>},
     {"aten::std.correction", std_deviation<corrected_moments>},
     {"aten::std.dim", std_deviation<dim_moments>},
@@ -212,7 +164,8 @@ Expr vector_norm(Expr x, double p, const std::vector<int64_t>& axes, bool keepdi
   if (p == 1.0) return over("ReduceL1", x);
   if (p == 2.0) return over("ReduceL2", x);
   if (p == 0.0) return over("ReduceSum", cast(cast(x, DType::boolean), x.dtype()));
-  if (std::isinf(p)) return Expr(c, extremum(c, p > 0 ? "ReduceMax" : "ReduceMin", abs(x), axes, keepdim));
+  if (std::isinf(p))
+    return Expr(c, extremum(c, p > 0 ? "ReduceMax" : "ReduceMin", abs(x), axes, keepdim));
   return power(over("ReduceSum", power(abs(x), p)), 1.0 / p);
 }
 
@@ -223,8 +176,10 @@ Expr reduced_count(Call& c, V x, const std::vector<int64_t>& axes, DType dtype) 
   for (size_t i = 0; i < shape.size(); ++i) {
     const auto axis = static_cast<int64_t>(i);
     if (!axes.empty() && std::ranges::find(axes, axis) == axes.end()) continue;
-    if (is_static(shape[i])) known *= static_cast<double>(shape[i]);
-    else sizes.push_back(c.size_of(x, axis));
+    if (is_static(shape[i]))
+      known *= static_cast<double>(shape[i]);
+    else
+      sizes.push_back(c.size_of(x, axis));
   }
   Expr count(c, c.constant(known, dtype));
   if (sizes.empty()) return count;

@@ -1,5 +1,5 @@
-// Elementwise functions of one tensor, in the dtype observed for the result (integers are widened to
-// float where PyTorch does so).
+// Elementwise functions of one tensor, in the dtype observed for the result (integers are widened
+// to float where PyTorch does so).
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -126,10 +126,14 @@ V signbit(Call& c) {
 
 double largest(DType dtype) {
   switch (dtype) {
-    case DType::f16: return 65504.0;
-    case DType::bf16: return 3.3895313892515355e38;
-    case DType::f32: return std::numeric_limits<float>::max();
-    default: return std::numeric_limits<double>::max();
+    case DType::f16:
+      return 65504.0;
+    case DType::bf16:
+      return 3.3895313892515355e38;
+    case DType::f32:
+      return std::numeric_limits<float>::max();
+    default:
+      return std::numeric_limits<double>::max();
   }
 }
 
