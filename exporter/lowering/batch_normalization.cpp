@@ -1,0 +1,133 @@
+#include "exporter/lowering/batch_normalization.h"
+
+#include <utility>
+
+#include "exporter/lowering/expression.h"
+#include "exporter/lowering/kernels.h"
+#include "exporter/lowering/spatial.h"
+
+namespace modelexport::lowering {
+namespace {
+
+// A per-channel argument in `dtype`; `otherwise` for None.
+V per_channel(Call& c, std::string_view name, double otherwise, DType dtype, Dim channels) {
+  const V value = c.optional_tensor(name);
+  return value == kOmitted ? filled_with(c, otherwise, dtype, {channels}) : c.cast(value, dtype);
+}
+
+// Half precision inputs often come with float32 parameters and statistics: computed in float32.
+DType common_dtype(Call& c, V x) {
+  for (const char* name : {"weight", "running_mean"}) {
+    if (c.is_none(name)) continue;
+    if (c.dtype_of(c.tensor(name)) != c.dtype_of(x)) return compute_dtype(c.dtype_of(x));
+  }
+  return c.dtype_of(x);
+}
+
+struct Normalized {
+  V y, mean, reciprocal_deviation;
+};
+
+// With the statistics of the batch: over all axes but the channels'.
+Normalized normalize_with_batch_statistics(Call& c) {
+  const V input = c.tensor("input");
+  const Expr x = cast(Expr(c, input), compute_dtype(c.dtype_of(input)));
+  const Dim channels = c.shape(input)[1];
+  std::vector<int64_t> others = axes_from(0, c.rank(input));
+  others.erase(others.begin() + 1);
+  const Expr mean(c, reduce(c, "ReduceMean", x, others, true));
+  const Expr centred = x - mean;
+  const Expr variance(c, reduce(c, "ReduceMean", centred * centred, others, true));
+  const Expr reciprocal = apply("Reciprocal", sqrt(variance + c.number("eps")));
+  const std::vector<int64_t> spatial = axes_from(1, c.rank(input) - 2);
+  Expr y = centred * reciprocal;
+  for (const char* name : {"weight", "bias"}) {
+    if (c.is_none(name)) continue;
+    const Expr term(c, c.unsqueeze(per_channel(c, name, 0, x.dtype(), channels), spatial));
+    y = name == std::string_view("weight") ? y * term : y + term;
+  }
+  return {c.cast(y, c.out_dtype()), c.squeeze(mean, others), c.squeeze(reciprocal, others)};
+}
+
+// Output `index` of a call that normalised with given statistics: PyTorch's CPU kernels return
+// empty tensors there.
+V empty(Call& c, size_t index) {
+  if (!c.output_used(index)) return kOmitted;
+  if (c.out_shape(index) != Shape{0}) throw Unsupported{"saved statistics outside of training"};
+  return c.constant_tensor(c.out_dtype(index), {0}, "");
+}
+
+// y, mean, reciprocal deviation.
+std::vector<V> three_outputs(Call& c, bool training) {
+  if (!training) return {normalize_with_running_statistics(c), empty(c, 1), empty(c, 2)};
+  const auto [y, mean, reciprocal] = normalize_with_batch_statistics(c);
+  return {y, c.cast(mean, c.out_dtype(1)), c.cast(reciprocal, c.out_dtype(2))};
+}
+
+}  // namespace
+
+V normalize_with_running_statistics(Call& c) {
+  const V x = c.tensor("input");
+  const DType dtype = common_dtype(c, x);
+  const Dim channels = c.shape(x)[1];
+  const V y = run(c, "BatchNormalization",
+                  {c.cast(x, dtype), per_channel(c, "weight", 1, dtype, channels),
+                   per_channel(c, "bias", 0, dtype, channels),
+                   per_channel(c, "running_mean", 0, dtype, channels),
+                   per_channel(c, "running_var", 1, dtype, channels)},
+                  {attr("epsilon", c.number("eps"))});
+  return c.cast(y, c.out_dtype());
+}
+
+// aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
+//   Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor
+V batch_norm(Call& c) {
+  c.ignore({"momentum", "cudnn_enabled"});
+  if (!c.boolean("training")) return normalize_with_running_statistics(c);
+  c.ignore({"running_mean", "running_var"});
+  return normalize_with_batch_statistics(c).y;
+}
+
+// aten::native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
+//   Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)
+std::vector<V> native_batch_norm(Call& c) {
+  c.ignore({"momentum", "running_mean", "running_var"});
+  return three_outputs(c, c.boolean("training"));
+}
+
+// aten::_native_batch_norm_legit.no_stats(Tensor input, Tensor? weight, Tensor? bias,
+//   bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)
+std::vector<V> native_batch_norm_without_statistics(Call& c) {
+  c.ignore({"momentum", "training"});
+  return three_outputs(c, true);
+}
+
+// aten::_native_batch_norm_legit_no_training(Tensor input, Tensor? weight, Tensor? bias,
+//   Tensor running_mean, Tensor running_var, float momentum, float eps)
+//   -> (Tensor, Tensor, Tensor)
+std::vector<V> native_batch_norm_no_training(Call& c) {
+  c.ignore({"momentum"});
+  return three_outputs(c, false);
+}
+
+// aten::_batch_norm_no_update(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
+//   Tensor? running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)
+std::vector<V> batch_norm_no_update(Call& c) {
+  c.ignore({"momentum"});
+  std::vector<V> outputs = three_outputs(c, false);
+  outputs.push_back(empty(c, 3));  // the kernel's own scratch
+  return outputs;
+}
+
+// aten::_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
+//   Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled)
+//   -> (Tensor, Tensor, Tensor, Tensor, int)
+std::vector<V> batch_norm_impl_index(Call& c) {
+  c.ignore({"momentum", "cudnn_enabled", "running_mean", "running_var"});
+  std::vector<V> outputs = three_outputs(c, c.boolean("training"));
+  outputs.push_back(empty(c, 3));
+  outputs.push_back(kOmitted);  // which implementation was taken
+  return outputs;
+}
+
+}  // namespace modelexport::lowering
