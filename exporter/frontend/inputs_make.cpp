@@ -116,7 +116,9 @@ class Maker {
     if (traced_) {
       std::vector<at::Tensor> tensors;
       for (const FlatInput& input : flatten(forward_, *traced_)) {
-        tensors.push_back(make_like(input.tensor, input.tensor.sizes(), next_seed()));
+        // The checkpoint records no values to draw from.
+        const at::Tensor kind = at::empty({0}, input.tensor.scalar_type());
+        tensors.push_back(make_like(kind, input.tensor.sizes(), next_seed()));
       }
       fallback = unflatten(*traced_, tensors).arguments;
     }

@@ -1,0 +1,383 @@
+#include "exporter/frontend/interpreter.h"
+
+#include <ATen/core/class_type.h>
+#include <fmt/format.h>
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+#include "exporter/error.h"
+
+namespace modelexport::frontend {
+
+using torch::jit::Node;
+
+namespace {
+
+// Instances of C++ classes (torch.classes.*) are opaque; all others have attributes to look into.
+bool is_custom_class(const c10::IValue& object) {
+  static constexpr std::string_view kPrefix = "__torch__.torch.classes.";
+  return object.toObject()->type()->name()->qualifiedName().starts_with(kPrefix);
+}
+
+}  // namespace
+
+Interpreter::Interpreter(const Checkpoint& checkpoint, const Examples& examples,
+                         const std::set<const void*>& written_weights)
+    : checkpoint_(checkpoint),
+      examples_(examples),
+      written_weights_(written_weights),
+      recorder_(checkpoint),
+      lanes_(examples.examples.size()) {}
+
+// ---- inputs and outputs
+// --------------------------------------------------------------------------------
+
+// Builds the Val of one argument of forward, following the structure of its value in the first
+// example.
+Val Interpreter::input(const c10::IValue& first, const std::string& name, size_t argument,
+                       std::vector<size_t>& path) {
+  const auto in_example = [&](size_t lane) {
+    c10::IValue value = examples_.examples[lane].arguments[argument];
+    for (size_t step : path) {
+      if (value.isTuple()) {
+        value = value.toTupleRef().elements().at(step);
+      } else if (value.isList()) {
+        value = value.toListRef().at(step);
+      } else {
+        value = std::next(value.toGenericDict().begin(), static_cast<int64_t>(step))->value();
+      }
+    }
+    return value;
+  };
+  const auto child = [&](const c10::IValue& value, size_t step, const std::string& key) {
+    path.push_back(step);
+    Val result = input(value, name + "." + key, argument, path);
+    path.pop_back();
+    return result;
+  };
+  if (first.isTensor() && first.toTensor().defined()) {
+    std::vector<at::Tensor> lanes;
+    for (size_t lane = 0; lane < lanes_; ++lane) {
+      lanes.push_back(in_example(lane).toTensor().detach().clone());
+    }
+    auto cell = new_tensor(std::move(lanes), true, false);
+    const Shape& shape = recorder_.program().values[cell->value].shape;
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      const auto given = examples_.dim_names.find({name, static_cast<int64_t>(axis)});
+      if (given != examples_.dim_names.end()) recorder_.name_symbol(shape[axis], given->second);
+    }
+    recorder_.program().inputs.push_back({name, cell->value});
+    return cell;
+  }
+  if (first.isTuple()) {
+    auto tuple = std::make_shared<TupleVal>();
+    tuple->type = first.type();
+    size_t index = 0;
+    for (const auto& element : first.toTupleRef().elements()) {
+      tuple->elements.push_back(child(element, index, std::to_string(index)));
+      ++index;
+    }
+    return tuple;
+  }
+  if (first.isList()) {
+    auto list = std::make_shared<ListVal>();
+    list->element_type = first.toList().elementType();
+    size_t index = 0;
+    for (const auto& element : first.toListRef()) {
+      list->elements.push_back(child(element, index, std::to_string(index)));
+      ++index;
+    }
+    return list;
+  }
+  if (first.isGenericDict()) {
+    auto dict = std::make_shared<DictVal>();
+    const auto entries = first.toGenericDict();
+    dict->key_type = entries.keyType();
+    dict->value_type = entries.valueType();
+    size_t index = 0;
+    for (const auto& entry : entries) {
+      const std::string key = entry.key().isString() ? entry.key().toStringRef()
+                                                     : fmt::format("{}", entry.key().toInt());
+      dict->entries.emplace_back(entry.key(), child(entry.value(), index++, key));
+    }
+    return dict;
+  }
+  return first;
+}
+
+// Flattens one output; names are the module's own where it has any (dict keys, named tuple fields).
+void Interpreter::output(const Val& val, const std::string& name) {
+  const auto nested = [&](const std::string& key) { return name.empty() ? key : name + "." + key; };
+  if (const auto* cell = get_if<TensorCell>(val)) {
+    recorder_.program().outputs.push_back({name, current(*cell)});
+  } else if (const auto* number = get_if<SymbolicNumber>(val)) {
+    recorder_.program().outputs.push_back({name, (*number)->value});
+  } else if (const auto* sequence = get_if<SymbolicSequence>(val)) {
+    recorder_.program().outputs.push_back({name, (*sequence)->value});
+  } else if (const auto* list = get_if<ListVal>(val)) {
+    for (size_t i = 0; i < (*list)->elements.size(); ++i) {
+      output((*list)->elements[i], nested(std::to_string(i)));
+    }
+  } else if (const auto* tuple = get_if<TupleVal>(val)) {
+    const auto& type = (*tuple)->type;
+    const auto* schema = type ? type->expectRef<c10::TupleType>().schema().get() : nullptr;
+    for (size_t i = 0; i < (*tuple)->elements.size(); ++i) {
+      output((*tuple)->elements[i],
+             nested(schema ? schema->arguments().at(i).name() : std::to_string(i)));
+    }
+  } else if (const auto* dict = get_if<DictVal>(val)) {
+    for (const auto& [key, value] : (*dict)->entries) {
+      const auto* text = known(key);
+      output(value, nested(text && text->isString() ? text->toStringRef()
+                                                    : fmt::format("{}", text ? text->toInt() : 0)));
+    }
+  } else if (const auto* value = known(val); value != nullptr && value->isScalar()) {
+    const auto cell = new_tensor(
+        std::vector<at::Tensor>(lanes_, at::scalar_tensor(value->toScalar())), false, false);
+    recorder_.program().outputs.push_back({name, cell->value});
+  }  // None and strings have no counterpart in ONNX
+}
+
+Program Interpreter::run() {
+  const auto method = checkpoint_.module.get_method("forward");
+  const auto& formals = method.function().getSchema().arguments();
+  auto self = std::make_shared<ModuleRef>();
+  self->object = checkpoint_.module._ivalue();
+  const ScopeId scope = recorder_.scope(kNone, 0, "", recorder_.program().class_name, "forward");
+  ++recorder_.program().modules[0].calls;
+  origin_ = recorder_.origin(scope, kNone, "model");
+
+  std::vector<Val> arguments{self};
+  for (size_t i = 0; i + 1 < formals.size(); ++i) {
+    std::vector<size_t> path;
+    arguments.push_back(
+        input(examples_.examples[0].arguments.at(i), formals[i + 1].name(), i, path));
+  }
+  Program& program = recorder_.program();
+  for (const Port& port : program.inputs) {  // dimensions that the user gave no name
+    const Shape& shape = program.values[port.value].shape;
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      recorder_.name_symbol(shape[axis], fmt::format("{}_dim{}", port.name, axis));
+    }
+  }
+  const Val returned = call_function(method.function(), std::move(arguments), scope, {});
+  const bool single = get_if<TensorCell>(returned) || get_if<SymbolicNumber>(returned) ||
+                      get_if<SymbolicSequence>(returned);
+  output(returned, single ? "output" : "");
+  for (Port& port : program.outputs) {
+    if (!port.name.empty() && port.name.find_first_not_of("0123456789.") == std::string::npos) {
+      port.name = "output." + port.name;
+    }
+    const Shape& shape = program.values[port.value].shape;
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      recorder_.name_symbol(shape[axis], fmt::format("{}_dim{}", port.name, axis));
+    }
+  }
+  for (size_t i = 0; i < program.symbols.size(); ++i) {
+    recorder_.name_symbol(symbol_dim(i), fmt::format("s{}", i));
+  }
+  for (const Port& port : program.inputs) program.body.inputs.push_back(port.value);
+  for (const Port& port : program.outputs) program.body.outputs.push_back(port.value);
+  return recorder_.take();
+}
+
+// ---- calls
+// ------------------------------------------------------------------------------------------------
+
+Val Interpreter::call_function(torch::jit::Function& function, std::vector<Val> arguments,
+                               ScopeId scope, const Source& callers) {
+  const auto& graph = torch::jit::toGraphFunction(function).graph();
+  Frame frame{.scope = scope, .callers = &callers, .function = function.name()};
+  const auto& formals = function.getSchema().arguments();
+  for (size_t i = arguments.size(); i < formals.size(); ++i) {
+    arguments.push_back(constant(formals[i].default_value().value()));
+  }
+  for (size_t i = 0; i < arguments.size(); ++i) set(frame, graph->inputs()[i], arguments[i]);
+  run_nodes(graph->block(), frame);
+  if (graph->outputs().size() == 1) return get(frame, graph->outputs()[0]);
+  auto tuple = std::make_shared<TupleVal>();
+  for (const auto* output : graph->outputs()) tuple->elements.push_back(get(frame, output));
+  return tuple;
+}
+
+Val Interpreter::call_method(const Node* node, Frame& frame) {
+  const std::string& name = node->s(torch::jit::attr::name);
+  std::vector<Val> arguments = inputs_of(node, frame);
+  const auto* target = get_if<ModuleRef>(arguments.at(0));
+  if (target == nullptr) {
+    throw Error(ErrorKind::internal,
+                "a method of something that is no object: " + place_of(node, frame));
+  }
+  const auto& object = (*target)->object;
+  auto& function = object->type()->getMethod(name);
+  const Source callers = source_of(node, frame);
+  ScopeId scope = frame.scope;
+  const ModuleId module = recorder_.module_of(object.get());
+  auto& program = recorder_.program();
+  if (module != kNone) {
+    // Another method of the module that is running already is part of the same call.
+    const bool same = program.scopes[scope].path == (*target)->path && name != "forward";
+    const ModuleId at_path = recorder_.module_at((*target)->path);
+    const ModuleId called = at_path != kNone ? at_path : module;
+    ++program.modules[called].calls;
+    if (!same) {
+      scope =
+          recorder_.scope(scope, called, (*target)->path, program.modules[called].class_name, name);
+    }
+  }
+  return call_function(function, std::move(arguments), scope, callers);
+}
+
+void Interpreter::run_nodes(const torch::jit::Block* block, Frame& frame) {
+  for (Node* node : const_cast<torch::jit::Block*>(block)->nodes()) run_node(node, frame);
+}
+
+void Interpreter::run_node(Node* node, Frame& frame) {
+  if (run_structural(node, frame)) return;
+  if (run_container(node, frame)) return;
+  run_operator(node, frame);
+}
+
+// ---- values of a frame
+// --------------------------------------------------------------------------------------
+
+Val& Interpreter::at(Frame& frame, const torch::jit::Value* value) { return frame.values[value]; }
+
+Val Interpreter::get(Frame& frame, const torch::jit::Value* value) {
+  const auto found = frame.values.find(value);
+  if (found != frame.values.end()) return found->second;
+  throw Error(ErrorKind::internal,
+              fmt::format("value %{} of {} was not computed", value->debugName(), frame.function));
+}
+
+void Interpreter::set(Frame& frame, const torch::jit::Value* value, Val val) {
+  frame.values.insert_or_assign(value, std::move(val));
+}
+
+std::vector<Val> Interpreter::inputs_of(const Node* node, Frame& frame) {
+  std::vector<Val> result;
+  result.reserve(node->inputs().size());
+  for (const auto* value : node->inputs()) result.push_back(get(frame, value));
+  return result;
+}
+
+Val Interpreter::weight(const at::Tensor& tensor) {
+  const TensorId id = recorder_.weight(tensor);
+  if (id == kNone) return constant(tensor);
+  auto& cell = weights_[id];
+  if (!cell) {
+    cell = std::make_shared<TensorCell>();
+    cell->value = recorder_.weight_value(id);
+    cell->known = cell->from_weights = true;
+    cell->base = std::make_shared<AliasBase>();
+    const bool written = written_weights_.contains(tensor.storage().data());
+    for (size_t lane = 0; lane < lanes_; ++lane) {
+      cell->lanes.push_back(written ? tensor.detach().clone() : tensor.detach());
+    }
+  }
+  return cell;
+}
+
+Val Interpreter::constant(const c10::IValue& value) {
+  if (value.isTensor()) {
+    const at::Tensor tensor = value.toTensor();
+    if (!tensor.defined()) return c10::IValue();
+    if (recorder_.weight(tensor) != kNone) return weight(tensor);
+    std::vector<at::Tensor> lanes;
+    for (size_t lane = 0; lane < lanes_; ++lane) lanes.push_back(tensor.detach().clone());
+    return new_tensor(std::move(lanes), false, false);
+  }
+  if (value.isList()) {
+    auto list = std::make_shared<ListVal>();
+    list->element_type = value.toList().elementType();
+    for (const auto& element : value.toListRef()) list->elements.push_back(constant(element));
+    return list;
+  }
+  if (value.isTuple()) {
+    auto tuple = std::make_shared<TupleVal>();
+    tuple->type = value.type();
+    for (const auto& element : value.toTupleRef().elements()) {
+      tuple->elements.push_back(constant(element));
+    }
+    return tuple;
+  }
+  if (value.isGenericDict()) {
+    auto dict = std::make_shared<DictVal>();
+    const auto entries = value.toGenericDict();
+    dict->key_type = entries.keyType();
+    dict->value_type = entries.valueType();
+    for (const auto& entry : entries) {
+      dict->entries.emplace_back(constant(entry.key()), constant(entry.value()));
+    }
+    return dict;
+  }
+  if (value.isObject() && !is_custom_class(value)) {
+    auto object = std::make_shared<ModuleRef>();
+    object->object = value.toObject();
+    return object;
+  }
+  return value;
+}
+
+Val Interpreter::attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name) {
+  const auto overlaid = attributes_.find({module->object.get(), name});
+  if (overlaid != attributes_.end()) return overlaid->second;
+  const c10::IValue value = module->object->getAttr(name);
+  if (value.isTensor() && value.toTensor().defined()) return weight(value.toTensor());
+  Val result = constant(value);
+  if (const auto* child = get_if<ModuleRef>(result)) {
+    (*child)->path = module->path.empty() ? name : module->path + "." + name;
+    return result;
+  }
+  // Lists and dicts are references: every reader must see the same one.
+  attributes_[{module->object.get(), name}] = result;
+  return result;
+}
+
+void Interpreter::set_attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name,
+                                Val value) {
+  if (recorder_.module_of(module->object.get()) != kNone) {
+    const std::string path = module->path.empty() ? name : module->path + "." + name;
+    const std::string warning = fmt::format(
+        "{} is changed by forward; the exported model does not keep the change between calls",
+        path);
+    auto& warnings = recorder_.program().warnings;
+    if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) {
+      warnings.push_back(warning);
+    }
+  }
+  attributes_[{module->object.get(), name}] = std::move(value);
+}
+
+// ---- where a node comes from
+// ---------------------------------------------------------------------------------
+
+Source Interpreter::source_of(const Node* node, const Frame& frame) const {
+  Source frames = frame.callers != nullptr ? *frame.callers : Source{};
+  auto range = node->sourceRange();
+  if (auto original = range.findSourceRangeThatGenerated()) range = *original;
+  if (const auto place = range.file_line_col()) {
+    const auto& [file, line, column] = *place;
+    const auto slash = file.rfind('/');
+    frames.push_back({slash == std::string::npos ? file : file.substr(slash + 1),
+                      static_cast<int64_t>(line), frame.function});
+  }
+  return frames;
+}
+
+OriginId Interpreter::origin_of(const Node* node, Frame& frame) {
+  const SourceId source = recorder_.source(source_of(node, frame));
+  return recorder_.origin(frame.scope, source, node->kind().toQualString());
+}
+
+std::string Interpreter::place_of(const Node* node, const Frame& frame) const {
+  const Scope& scope = const_cast<Interpreter*>(this)->recorder_.program().scopes[frame.scope];
+  const Source source = source_of(node, frame);
+  const std::string module = scope.path.empty()
+                                 ? fmt::format("the root module ({})", scope.class_name)
+                                 : fmt::format("{} ({})", scope.path, scope.class_name);
+  if (source.empty()) return "in " + module;
+  return fmt::format("in {}, {}:{}", module, source.back().file, source.back().line);
+}
+
+}  // namespace modelexport::frontend

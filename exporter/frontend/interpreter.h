@@ -1,0 +1,150 @@
+// Walks and runs a TorchScript module at once: a partial evaluator. Values that do not depend on
+// the user's inputs are computed by LibTorch; what depends on them is recorded as operators of the
+// Program and also run, on all lanes in lockstep, so that its dtype and shape are observed.
+//
+//   interpreter.cpp  frames, calls, scopes, structural (prim) nodes
+//   operators.cpp    nodes that LibTorch has an operator for
+//   aliasing.cpp     views and in-place updates made functional
+//   containers.cpp   operators on lists and dicts that hold symbolic values
+//   control.cpp      If and Loop
+#pragma once
+
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "exporter/frontend/checkpoint.h"
+#include "exporter/frontend/examples.h"
+#include "exporter/frontend/journal.h"
+#include "exporter/frontend/recorder.h"
+#include "exporter/frontend/value.h"
+
+namespace modelexport::frontend {
+
+// Thrown when a weight is about to be updated in place: the walk starts again with lanes that have
+// copies of their own of that storage, so that the live module stays as it is.
+struct WeightWritten {
+  const void* storage;
+};
+
+class Interpreter {
+ public:
+  Interpreter(const Checkpoint& checkpoint, const Examples& examples,
+              const std::set<const void*>& written_weights);
+  Program run();
+
+ private:
+  // ---- one activation of a method, function or block ----
+  struct Frame {
+    std::unordered_map<const torch::jit::Value*, Val> values;
+    ScopeId scope = 0;
+    const Source* callers = nullptr;  // source lines of the calls that led here, outermost first
+    std::string function;
+  };
+
+  // What is worth knowing once per node.
+  struct NodeInfo {
+    const torch::jit::Operator* op = nullptr;
+    std::function<void(torch::jit::Stack&)> operation;
+    SchemaId schema = kNone;
+    std::vector<size_t> written;                      // arguments that the operator writes to
+    const c10::FunctionSchema* functional = nullptr;  // its twin that does not
+    bool random = false;
+    bool metadata_only = false;  // the result depends on shapes and dtypes alone
+  };
+
+  // An overlay of attributes set by forward, over the module's own, which stay as they are.
+  using Attributes = std::map<std::pair<const c10::ivalue::Object*, std::string>, Val>;
+
+  // ---- interpreter.cpp ----
+  Val input(const c10::IValue& first, const std::string& name, size_t argument,
+            std::vector<size_t>& path);
+  Val call_function(torch::jit::Function& function, std::vector<Val> arguments, ScopeId scope,
+                    const Source& callers);
+  Val call_method(const torch::jit::Node* node, Frame& frame);
+  void run_nodes(const torch::jit::Block* block, Frame& frame);
+  void run_node(torch::jit::Node* node, Frame& frame);
+  bool run_structural(torch::jit::Node* node, Frame& frame);
+  Val constant(const c10::IValue& value);
+  Val attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name);
+  void set_attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name, Val value);
+  Val& at(Frame& frame, const torch::jit::Value* value);
+  Val get(Frame& frame, const torch::jit::Value* value);
+  void set(Frame& frame, const torch::jit::Value* value, Val val);
+  std::vector<Val> inputs_of(const torch::jit::Node* node, Frame& frame);
+  Source source_of(const torch::jit::Node* node, const Frame& frame) const;
+  OriginId origin_of(const torch::jit::Node* node, Frame& frame);
+  std::string place_of(const torch::jit::Node* node, const Frame& frame) const;
+  void output(const Val& val, const std::string& name);
+  Val weight(const at::Tensor& tensor);
+  std::vector<Val> inputs_of_function(const torch::jit::Node* node, Frame& frame);
+
+  // ---- operators.cpp ----
+  const NodeInfo& info(torch::jit::Node* node);
+  void run_operator(torch::jit::Node* node, Frame& frame);
+  std::vector<std::vector<c10::IValue>> run_lanes(torch::jit::Node* node, const NodeInfo& info,
+                                                  const std::vector<Val>& inputs, Frame& frame);
+  // A Val for one result; `values` gets the program values of its tensors and symbolic numbers.
+  Val result(const std::vector<c10::IValue>& lanes, bool symbolic, bool numbers_known_if_equal,
+             bool from_weights, std::vector<ValueId>& values);
+  Argument argument(const Val& val);
+  std::vector<Argument> arguments(const std::vector<Val>& vals);
+  std::shared_ptr<TensorCell> new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
+                                         bool from_weights);
+
+  // ---- aliasing.cpp ----
+  ValueId current(const std::shared_ptr<TensorCell>& cell);
+  // If every result is one of the inputs in all lanes, those inputs.
+  bool adopt_same(const std::vector<Val>& inputs,
+                  const std::vector<std::vector<c10::IValue>>& lanes, std::vector<Val>& results);
+  // Makes tensor results that share storage with an input views of it.
+  void link_views(const std::vector<Val>& inputs, const std::vector<Argument>& arguments,
+                  SchemaId schema, const std::vector<ValueId>& values,
+                  const std::vector<Val>& results);
+  void run_write(torch::jit::Node* node, const NodeInfo& info, std::vector<Val>& inputs,
+                 Frame& frame);
+  void write(const std::shared_ptr<TensorCell>& cell, ValueId value, bool symbolic);
+  void change(const std::shared_ptr<TensorCell>& cell, ValueId value, bool symbolic,
+              uint64_t version, bool written);
+  ValueId write_back(const TensorCell& view, const std::shared_ptr<TensorCell>& parent,
+                     ValueId value);
+  ValueId emit(const std::string& key, std::vector<std::string> names,
+               std::vector<Argument> arguments, const std::vector<at::Tensor>& like);
+  void before_write(const TensorCell& cell);
+
+  // ---- containers.cpp ----
+  static void set_entry(DictVal& dict, Val key, Val value);
+  // False if the operator is not one on lists or dicts.
+  bool run_container(torch::jit::Node* node, Frame& frame);
+
+  // ---- control.cpp ----
+  struct Branch;
+  void run_if(torch::jit::Node* node, Frame& frame);
+  void walk_branch(const torch::jit::Block* block, Frame& frame, Branch& branch);
+  Val merge(const Val& then_val, const Val& else_val, const std::vector<bool>& conditions,
+            std::vector<std::pair<ValueId, ValueId>>& pairs, std::vector<ValueId>& outputs);
+  ValueId value_of(const Val& number);
+  void merge_effects(Branch& then_branch, Branch& else_branch, const std::vector<bool>& conditions,
+                     std::vector<std::pair<ValueId, ValueId>>& pairs,
+                     std::vector<ValueId>& outputs);
+  void run_loop(torch::jit::Node* node, Frame& frame);
+
+  const Checkpoint& checkpoint_;
+  const Examples& examples_;
+  const std::set<const void*>& written_weights_;
+  Recorder recorder_;
+  size_t lanes_;
+  OriginId origin_ = kNone;  // of the operators being emitted
+  std::unordered_map<const torch::jit::Node*, NodeInfo> infos_;
+  std::unordered_map<const torch::jit::Node*, Val> constants_;
+  std::unordered_map<TensorId, std::shared_ptr<TensorCell>> weights_;
+  Attributes attributes_;
+  std::vector<Journal*> journals_;  // of the branches and loop bodies being walked, outermost first
+};
+
+}  // namespace modelexport::frontend

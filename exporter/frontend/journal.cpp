@@ -1,0 +1,55 @@
+#include "exporter/frontend/journal.h"
+
+#include <algorithm>
+
+namespace modelexport::frontend {
+namespace {
+
+template <class Entries, class T>
+bool has(const Entries& entries, const std::shared_ptr<T>& thing) {
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const auto& entry) { return entry.first == thing; });
+}
+
+}  // namespace
+
+void Journal::save(const std::shared_ptr<TensorCell>& cell, bool written) {
+  for (Cell& entry : cells) {
+    if (entry.cell != cell) continue;
+    entry.written |= written;
+    return;
+  }
+  cells.push_back({cell, *cell, cell->base->version, written});
+}
+
+void Journal::save(const std::shared_ptr<ListVal>& list) {
+  if (!has(lists, list)) lists.emplace_back(list, list->elements);
+}
+
+void Journal::save(const std::shared_ptr<DictVal>& dict) {
+  if (!has(dicts, dict)) dicts.emplace_back(dict, dict->entries);
+}
+
+void Journal::save_data(size_t lane, const at::Tensor& tensor) {
+  data.push_back({lane, tensor.alias(), tensor.clone(), {}});
+}
+
+void Journal::undo() {
+  for (Data& entry : data) entry.after = entry.tensor.clone();
+  for (auto entry = data.rbegin(); entry != data.rend(); ++entry)
+    entry->tensor.copy_(entry->before);
+  for (auto entry = cells.rbegin(); entry != cells.rend(); ++entry) {
+    std::swap(*entry->cell, entry->state);
+    entry->cell->base->version = entry->base_version;
+  }
+  for (auto& [list, elements] : lists) std::swap(list->elements, elements);
+  for (auto& [dict, entries] : dicts) std::swap(dict->entries, entries);
+}
+
+void Journal::redo_data(size_t lane) {
+  for (Data& entry : data) {
+    if (entry.lane == lane) entry.tensor.copy_(entry.after);
+  }
+}
+
+}  // namespace modelexport::frontend

@@ -1,0 +1,45 @@
+// What a branch or loop body changes of the world outside it: tensors written to (or views
+// recomputed), lists, dicts and attributes. While a journal is open the first change of each thing
+// saves its state, so that the branch can be undone after it was walked, and merged with the other
+// branch.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "exporter/frontend/value.h"
+
+namespace modelexport::frontend {
+
+struct Journal {
+  struct Cell {
+    std::shared_ptr<TensorCell> cell;
+    TensorCell state;  // before the change; after undo(): as the branch left it
+    uint64_t base_version = 0;
+    bool written = false;  // rather than a view that was only recomputed
+  };
+  struct Data {
+    size_t lane = 0;
+    at::Tensor tensor, before, after;
+  };
+  std::vector<Cell> cells;  // each in order of its first change
+  std::vector<Data> data;
+  // With the contents before; after undo(): as the branch left them.
+  std::vector<std::pair<std::shared_ptr<ListVal>, std::vector<Val>>> lists;
+  std::vector<std::pair<std::shared_ptr<DictVal>, std::vector<std::pair<Val, Val>>>> dicts;
+
+  void save(const std::shared_ptr<TensorCell>& cell, bool written);
+  void save(const std::shared_ptr<ListVal>& list);
+  void save(const std::shared_ptr<DictVal>& dict);
+  void save_data(size_t lane, const at::Tensor& tensor);
+
+  // Puts everything back and keeps what the branch made of it.
+  void undo();
+  // Makes the tensors of one lane what the branch made of them again.
+  void redo_data(size_t lane);
+};
+
+}  // namespace modelexport::frontend

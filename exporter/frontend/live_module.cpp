@@ -1,0 +1,200 @@
+#include "exporter/frontend/live_module.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/runtime/profiling_graph_executor_impl.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "exporter/error.h"
+#include "exporter/frontend/checkpoint.h"
+#include "exporter/frontend/examples.h"
+#include "exporter/frontend/interpreter.h"
+#include "exporter/frontend/module_state.h"
+#include "exporter/frontend/scalar_type.h"
+
+namespace modelexport::frontend {
+namespace {
+
+constexpr int kMaxRestarts = 1000;
+
+HostTensor host_tensor(const std::string& name, const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.detach().resolve_conj().resolve_neg().contiguous();
+  HostTensor result{name, dtype_of(plain.scalar_type()), plain.sizes().vec(), {}};
+  result.bytes.resize(plain.nbytes());
+  if (plain.nbytes() > 0) std::memcpy(result.bytes.data(), plain.const_data_ptr(), plain.nbytes());
+  return result;
+}
+
+at::Tensor tensor_of(const HostTensor& host) {
+  at::Tensor tensor = at::empty(host.dims, at::TensorOptions(scalar_type_of(host.dtype)));
+  if (!host.bytes.empty())
+    std::memcpy(tensor.mutable_data_ptr(), host.bytes.data(), host.bytes.size());
+  return tensor;
+}
+
+HostValue host_value(const std::string& name, const at::Tensor& tensor) {
+  return {name, false, {host_tensor(name, tensor)}};
+}
+
+// Flattens what forward returns in the order of Program::outputs (see Interpreter::output).
+void flatten_output(const c10::IValue& value, std::vector<HostValue>& flat) {
+  if (value.isTensor() && value.toTensor().defined()) {
+    flat.push_back(host_value("", value.toTensor()));
+  } else if (value.isTuple()) {
+    for (const auto& element : value.toTupleRef().elements()) flatten_output(element, flat);
+  } else if (value.isList()) {
+    for (const auto& element : value.toListRef()) flatten_output(element, flat);
+  } else if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict()) flatten_output(entry.value(), flat);
+  } else if (value.isBool()) {
+    flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kBool)));
+  } else if (value.isInt()) {
+    flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kLong)));
+  } else if (value.isDouble()) {
+    flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kDouble)));
+  }
+}
+
+void load_library(const std::string& path) {
+  if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    throw Error(ErrorKind::usage, fmt::format("cannot load the library {}: {}", path, dlerror()));
+  }
+}
+
+Checkpoint load(const std::string& path, const std::vector<std::string>& libraries) {
+  // One thread: the walk consists of many tiny operators, for which more only wait for each other.
+  at::set_num_threads(1);
+  torch::jit::setGraphExecutorOptimize(false);
+  torch::jit::getExecutorMode() = false;
+  for (const auto& library : libraries) load_library(library);
+  Checkpoint checkpoint = load_checkpoint(path);
+  if (!checkpoint.module.find_method("forward")) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: the module has no method forward to export", path));
+  }
+  return checkpoint;
+}
+
+}  // namespace
+
+struct LiveModule::Impl {
+  Checkpoint checkpoint;
+  Examples examples;
+
+  torch::jit::Method forward() const { return checkpoint.module.get_method("forward"); }
+  const c10::FunctionSchema& schema() const { return forward().function().getSchema(); }
+
+  const Examples& given() const {
+    if (examples.examples.empty()) throw Error(ErrorKind::internal, "set_examples was not called");
+    return examples;
+  }
+
+  // Names of the weights that lie in `storages`.
+  std::vector<std::string> names_in(const std::set<const void*>& storages) const {
+    std::vector<std::string> names;
+    const auto collect = [&](const auto& tensors) {
+      for (const auto& tensor : tensors) {
+        if (tensor.value.has_storage() && storages.contains(tensor.value.storage().data())) {
+          names.push_back(tensor.name);
+        }
+      }
+    };
+    collect(checkpoint.module.named_parameters());
+    collect(checkpoint.module.named_buffers());
+    return names;
+  }
+};
+
+LiveModule::LiveModule(const std::string& path, const std::vector<std::string>& libraries)
+    : impl_(new Impl{load(path, libraries), {}}) {}
+LiveModule::~LiveModule() = default;
+LiveModule::LiveModule(LiveModule&&) noexcept = default;
+
+void LiveModule::set_examples(const InputOptions& options) {
+  const at::NoGradGuard no_grad;
+  auto& [checkpoint, examples] = *impl_;
+  examples = make_examples(checkpoint.module, options, checkpoint.traced_inputs);
+  if (options.dynamic_auto) {
+    examples = find_dynamic_dims(checkpoint.module, std::move(examples), options.seed);
+  }
+}
+
+std::string LiveModule::signature() const { return signature_text(impl_->schema()); }
+
+Program LiveModule::tree() const { return Recorder(impl_->checkpoint).take(); }
+
+Program LiveModule::trace() {
+  const at::NoGradGuard no_grad;
+  std::set<const void*> written;
+  for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
+    try {
+      Program program = Interpreter(impl_->checkpoint, impl_->given(), written).run();
+      for (const auto& name : impl_->names_in(written)) {
+        program.warnings.push_back(fmt::format(
+            "{} is changed by forward; the exported model does not keep the change between calls",
+            name));
+      }
+      return program;
+    } catch (const WeightWritten& weight) {
+      written.insert(weight.storage);
+    }
+  }
+  throw Error(ErrorKind::internal, "the walk does not settle which weights forward writes to");
+}
+
+size_t LiveModule::example_count() const { return impl_->given().examples.size(); }
+
+std::vector<HostValue> LiveModule::example(size_t index) const {
+  std::vector<HostValue> values;
+  for (const auto& input : flatten(impl_->schema(), impl_->given().examples.at(index))) {
+    values.push_back(host_value(input.name, input.tensor));
+  }
+  return values;
+}
+
+std::vector<HostValue> LiveModule::make_inputs(const Program& program,
+                                               const std::vector<int64_t>& symbol_sizes,
+                                               uint64_t seed) const {
+  std::vector<HostValue> values;
+  const auto flat = flatten(impl_->schema(), impl_->given().examples[0]);
+  for (size_t i = 0; i < flat.size(); ++i) {
+    const Shape& shape = program.values[program.inputs.at(i).value].shape;
+    std::vector<int64_t> sizes;
+    for (Dim dim : shape)
+      sizes.push_back(is_static(dim) ? dim : symbol_sizes.at(symbol_index(dim)));
+    const auto range = impl_->examples.ranges.find(flat[i].name);
+    const auto made = make_like(
+        flat[i].tensor, sizes, seed + i,
+        range == impl_->examples.ranges.end() ? std::nullopt : std::optional(range->second));
+    values.push_back(host_value(flat[i].name, made));
+  }
+  return values;
+}
+
+std::vector<HostValue> LiveModule::run(const std::vector<HostValue>& inputs) const {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> tensors;
+  for (const auto& input : inputs) tensors.push_back(tensor_of(input.tensors.at(0)));
+  const ModuleState state(impl_->checkpoint.module);
+  std::vector<HostValue> outputs;
+  try {
+    auto arguments = unflatten(impl_->given().examples[0], tensors).arguments;
+    flatten_output(impl_->forward()(std::move(arguments)), outputs);
+  } catch (const std::exception& error) {
+    state.restore();
+    throw Error(ErrorKind::usage, "the module raises: " + reason_of(error));
+  }
+  state.restore();
+  return outputs;
+}
+
+std::string torch_version() { return TORCH_VERSION; }
+
+}  // namespace modelexport::frontend

@@ -1,0 +1,71 @@
+// The live module: a TorchScript checkpoint loaded with LibTorch, with the examples it is run on.
+// This header has no torch in it; it is all that the rest of the program sees of the frontend.
+//
+//   LiveModule module("model.pt", {});
+//   module.set_examples({.files = {"a.pt", "b.pt"}});
+//   Program program = module.trace();
+//
+// Errors (Error): unreadable for a file that is not a TorchScript checkpoint; usage for inputs that
+// the module does not take, or that make it raise.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "exporter/program/host_tensor.h"
+#include "exporter/program/program.h"
+
+namespace modelexport::frontend {
+
+// Where the examples come from; see README, "Inputs". All empty: the checkpoint's own
+// traced_inputs.
+struct InputOptions {
+  std::vector<std::string> files;  // .pt, .npz; one example each
+  std::vector<std::string> specs;  // "NAME:DTYPE[batch=2,seq=16,64]"
+  bool dynamic_auto = false;       // find the dynamic dimensions by running at other sizes
+  uint64_t seed = 0;
+};
+
+class LiveModule {
+ public:
+  // Loads `libraries` (custom operators) first. The file is mapped, weights are not read.
+  LiveModule(const std::string& path, const std::vector<std::string>& libraries);
+  ~LiveModule();
+  LiveModule(LiveModule&&) noexcept;
+
+  void set_examples(const InputOptions& options);
+
+  // The signature of forward, for messages: "forward(Tensor input_ids, Tensor? mask=None) ->
+  // Tensor".
+  std::string signature() const;
+
+  // The module tree and all parameters and buffers alone; runs nothing, needs no examples.
+  Program tree() const;
+
+  // Walks and runs the module on all examples in lockstep.
+  Program trace();
+
+  // Inputs of example `index`, flattened and named as Program::inputs; there are example_count() of
+  // them.
+  size_t example_count() const;
+  std::vector<HostValue> example(size_t index) const;
+
+  // Made-up inputs in which each symbolic dimension has the size given (one per Program::symbols
+  // entry; those that no input has are ignored). Values are drawn as for the examples.
+  std::vector<HostValue> make_inputs(const Program& program,
+                                     const std::vector<int64_t>& symbol_sizes, uint64_t seed) const;
+
+  // Runs the module itself (its own forward, not the program). Outputs flattened as
+  // Program::outputs.
+  std::vector<HostValue> run(const std::vector<HostValue>& inputs) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// "2.13.0": the LibTorch in use.
+std::string torch_version();
+
+}  // namespace modelexport::frontend

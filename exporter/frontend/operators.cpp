@@ -1,0 +1,321 @@
+// Nodes that LibTorch has an operator for: run in every lane, recorded if the result depends on
+// inputs or is a tensor that later operators may use.
+#include <fmt/format.h>
+#include <torch/csrc/jit/runtime/operator.h>
+
+#include <unordered_set>
+
+#include "exporter/error.h"
+#include "exporter/frontend/interpreter.h"
+
+namespace modelexport::frontend {
+namespace {
+
+using torch::jit::Node;
+
+// Operators that look only at shapes, dtypes and the like of their tensor arguments.
+bool is_metadata_only(const std::string& name) {
+  static const std::unordered_set<std::string> kNames = {"aten::size",
+                                                         "aten::sym_size",
+                                                         "aten::dim",
+                                                         "aten::stride",
+                                                         "aten::sym_stride",
+                                                         "aten::numel",
+                                                         "aten::sym_numel",
+                                                         "aten::is_floating_point",
+                                                         "aten::is_complex",
+                                                         "aten::is_signed",
+                                                         "aten::is_contiguous",
+                                                         "aten::storage_offset",
+                                                         "aten::element_size",
+                                                         "aten::get_device",
+                                                         "aten::is_same_size",
+                                                         "aten::result_type",
+                                                         "aten::can_cast",
+                                                         "aten::promote_types",
+                                                         "aten::requires_grad",
+                                                         "aten::is_leaf",
+                                                         "aten::is_conj",
+                                                         "aten::is_neg",
+                                                         "aten::is_inference",
+                                                         "aten::is_pinned",
+                                                         "aten::is_nested",
+                                                         "aten::has_torch_function",
+                                                         "aten::is_autocast_enabled",
+                                                         "aten::is_grad_enabled",
+                                                         "aten::_has_compatible_shallow_copy_type",
+                                                         "aten::is_distributed",
+                                                         "prim::device",
+                                                         "prim::dtype",
+                                                         "prim::layout",
+                                                         "prim::shape",
+                                                         "prim::is_cuda",
+                                                         "prim::is_cpu",
+                                                         "prim::is_xla",
+                                                         "prim::is_xpu",
+                                                         "prim::is_mps",
+                                                         "prim::is_mkldnn",
+                                                         "prim::is_quantized",
+                                                         "prim::is_meta",
+                                                         "prim::is_sparse",
+                                                         "prim::is_nested",
+                                                         "prim::is_vulkan",
+                                                         "prim::is_ipu",
+                                                         "prim::is_maia",
+                                                         "prim::is_hpu",
+                                                         "prim::is_ort",
+                                                         "prim::requires_grad",
+                                                         "prim::type",
+                                                         "prim::itemsize",
+                                                         "prim::nbytes",
+                                                         "prim::ndim",
+                                                         "prim::name",
+                                                         "prim::index"};
+  return kNames.contains(name);
+}
+
+bool has_tag(const torch::jit::Operator& op, at::Tag tag) {
+  const auto tags = op.getTags();
+  return std::find(tags.begin(), tags.end(), tag) != tags.end();
+}
+
+// The schema of the same operator without side effects: aten::add.Tensor for aten::add_.Tensor and
+// for aten::add.out. Its arguments are those of `schema`, without `out`. nullptr if there is none.
+const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
+  std::string name = schema.name();
+  size_t arguments = schema.arguments().size();
+  if (name.starts_with("aten::__i") && name.ends_with("__")) {
+    name.erase(std::string_view("aten::__").size(), 1);  // __iand__ -> __and__
+  } else if (name.ends_with("_") && !name.ends_with("__")) {
+    name.pop_back();
+  }
+  for (const auto& argument : schema.arguments()) {
+    if (argument.is_out()) --arguments;
+  }
+  const c10::FunctionSchema* twin = nullptr;
+  for (const auto& candidate : torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name))) {
+    const auto& other = candidate->schema();
+    if (other.is_mutable() || other.arguments().size() != arguments) continue;
+    bool same = true;
+    for (size_t i = 0; i < arguments && same; ++i) {
+      same = other.arguments()[i].name() == schema.arguments()[i].name() &&
+             *other.arguments()[i].type() == *schema.arguments()[i].type();
+    }
+    if (same && (twin == nullptr || other.overload_name() == schema.overload_name())) twin = &other;
+  }
+  return twin;
+}
+
+// Whether a number is the same in all lanes.
+bool all_equal(const std::vector<c10::IValue>& lanes) {
+  return std::all_of(lanes.begin(), lanes.end(),
+                     [&](const c10::IValue& lane) { return lane == lanes[0]; });
+}
+
+bool is_number(const c10::IValue& value) {
+  return value.isInt() || value.isDouble() || value.isBool() || value.isComplexDouble();
+}
+
+}  // namespace
+
+const Interpreter::NodeInfo& Interpreter::info(Node* node) {
+  const auto [found, is_new] = infos_.try_emplace(node);
+  NodeInfo& info = found->second;
+  if (!is_new) return info;
+  info.op = node->maybeOperator();
+  if (info.op == nullptr) {
+    throw Error(ErrorKind::unsupported,
+                fmt::format("LibTorch has no operator {} (a custom operator? load its library with "
+                            "--load-library)",
+                            node->kind().toQualString()));
+  }
+  info.operation = [operation = info.op->getOperation(node)](torch::jit::Stack& stack) mutable {
+    operation(stack);
+  };
+  const auto& schema = info.op->schema();
+  for (size_t i = 0; i < schema.arguments().size(); ++i) {
+    const auto* alias = schema.arguments()[i].alias_info();
+    if (alias != nullptr && alias->isWrite()) info.written.push_back(i);
+  }
+  info.functional = info.written.empty() ? &schema : functional_twin(schema);
+  if (info.functional != nullptr) info.schema = recorder_.schema(*info.functional);
+  info.random = has_tag(*info.op, at::Tag::nondeterministic_seeded);
+  info.metadata_only = is_metadata_only(schema.name());
+  return info;
+}
+
+std::vector<std::vector<c10::IValue>> Interpreter::run_lanes(Node* node, const NodeInfo& info,
+                                                             const std::vector<Val>& inputs,
+                                                             Frame& frame) {
+  std::vector<std::vector<c10::IValue>> results(node->outputs().size());
+  torch::jit::Stack stack;
+  for (size_t lane = 0; lane < lanes_; ++lane) {
+    stack.clear();
+    for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
+    try {
+      info.operation(stack);
+    } catch (const c10::Error& error) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("the module raises {}: {}: {}", place_of(node, frame),
+                              node->kind().toQualString(), error.what_without_backtrace()));
+    } catch (const std::exception& error) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("the module raises {}: {}: {}", place_of(node, frame),
+                              node->kind().toQualString(), error.what()));
+    }
+    for (size_t i = 0; i < results.size(); ++i) results[i].push_back(std::move(stack[i]));
+  }
+  return results;
+}
+
+std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
+                                                    bool from_weights) {
+  auto cell = std::make_shared<TensorCell>();
+  cell->value = recorder_.tensor_value(lanes);
+  cell->lanes = std::move(lanes);
+  cell->known = !symbolic;
+  cell->from_weights = from_weights;
+  cell->base = std::make_shared<AliasBase>();
+  // What is computed from weights stays an operator on them, so that weights are never rewritten;
+  // but small integers are indices and sizes, not weights.
+  const at::Tensor& first = cell->lanes[0];
+  const bool small_integers = !first.is_floating_point() && first.numel() <= 1024;
+  if (!symbolic && (!from_weights || small_integers) && !first.is_quantized()) {
+    recorder_.set_constant(cell->value, first);
+  }
+  return cell;
+}
+
+Val Interpreter::result(const std::vector<c10::IValue>& lanes, bool symbolic,
+                        bool numbers_known_if_equal, bool from_weights,
+                        std::vector<ValueId>& values) {
+  const auto child = [&](const auto& element_in) {
+    std::vector<c10::IValue> elements;
+    for (const auto& lane : lanes) elements.push_back(element_in(lane));
+    return result(elements, symbolic, numbers_known_if_equal, from_weights, values);
+  };
+  const c10::IValue& first = lanes[0];
+  if (first.isTensor() && first.toTensor().defined()) {
+    std::vector<at::Tensor> tensors;
+    for (const auto& lane : lanes) tensors.push_back(lane.toTensor());
+    auto cell = new_tensor(std::move(tensors), symbolic, from_weights);
+    values.push_back(cell->value);
+    return cell;
+  }
+  if (first.isNone() || first.isTensor()) {
+    values.push_back(kNone);
+    return c10::IValue();
+  }
+  if (is_number(first)) {
+    if (!symbolic || (numbers_known_if_equal && all_equal(lanes))) {
+      values.push_back(kNone);
+      return first;
+    }
+    auto number = std::make_shared<SymbolicNumber>();
+    number->value = recorder_.number_value(lanes);
+    number->lanes = lanes;
+    values.push_back(number->value);
+    return number;
+  }
+  if (first.isList()) {
+    const size_t size = first.toListRef().size();
+    const bool same_size = std::all_of(lanes.begin(), lanes.end(), [&](const c10::IValue& lane) {
+      return lane.toListRef().size() == size;
+    });
+    if (!same_size) {
+      auto sequence = std::make_shared<SymbolicSequence>();
+      sequence->value = recorder_.sequence_value(lanes);
+      sequence->lanes = lanes;
+      values.push_back(sequence->value);
+      return sequence;
+    }
+    auto list = std::make_shared<ListVal>();
+    list->element_type = first.toList().elementType();
+    for (size_t i = 0; i < size; ++i) {
+      list->elements.push_back(child([&](const c10::IValue& lane) { return lane.toListRef()[i]; }));
+    }
+    return list;
+  }
+  if (first.isTuple()) {
+    auto tuple = std::make_shared<TupleVal>();
+    tuple->type = first.type();
+    for (size_t i = 0; i < first.toTupleRef().elements().size(); ++i) {
+      tuple->elements.push_back(
+          child([&](const c10::IValue& lane) { return lane.toTupleRef().elements()[i]; }));
+    }
+    return tuple;
+  }
+  if (first.isGenericDict()) return constant(first);
+  return first;  // strings, devices, custom classes: the same in all lanes, or not expressible
+}
+
+Argument Interpreter::argument(const Val& val) {
+  if (const auto* cell = get_if<TensorCell>(val)) return ValueRef{current(*cell)};
+  if (const auto* number = get_if<SymbolicNumber>(val)) return ValueRef{(*number)->value};
+  if (const auto* sequence = get_if<SymbolicSequence>(val)) return ValueRef{(*sequence)->value};
+  if (const auto* list = get_if<ListVal>(val)) return ArgumentList(arguments((*list)->elements));
+  if (const auto* tuple = get_if<TupleVal>(val)) return ArgumentList(arguments((*tuple)->elements));
+  const auto* value = known(val);
+  if (value == nullptr || value->isNone() || value->isGenerator()) return std::monostate{};
+  if (value->isBool()) return value->toBool();
+  if (value->isInt()) return value->toInt();
+  if (value->isDouble()) return value->toDouble();
+  if (value->isComplexDouble()) {
+    const auto number = value->toComplexDouble();
+    return std::complex<double>(number.real(), number.imag());
+  }
+  if (value->isString()) return value->toStringRef();
+  if (value->isDevice()) return value->toDevice().str();
+  return std::monostate{};
+}
+
+std::vector<Argument> Interpreter::arguments(const std::vector<Val>& vals) {
+  std::vector<Argument> result;
+  result.reserve(vals.size());
+  for (const Val& val : vals) result.push_back(argument(val));
+  return result;
+}
+
+namespace {
+
+bool from_weights(const Val& val) {
+  if (const auto* cell = get_if<TensorCell>(val)) return (*cell)->from_weights;
+  if (const auto* list = get_if<ListVal>(val)) {
+    return std::any_of((*list)->elements.begin(), (*list)->elements.end(), from_weights);
+  }
+  return false;
+}
+
+}  // namespace
+
+void Interpreter::run_operator(Node* node, Frame& frame) {
+  const NodeInfo& info = this->info(node);
+  std::vector<Val> inputs = inputs_of(node, frame);
+  if (!info.written.empty()) return run_write(node, info, inputs, frame);
+
+  const bool symbolic = info.random || std::any_of(inputs.begin(), inputs.end(), is_symbolic);
+  const bool weights = std::any_of(inputs.begin(), inputs.end(), from_weights);
+  const auto lanes = run_lanes(node, info, inputs, frame);
+
+  // A result that is one of the inputs (contiguous, to, dropout that does nothing) is no operator.
+  std::vector<Val> results;
+  if (adopt_same(inputs, lanes, results)) {
+    for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
+    return;
+  }
+  origin_ = origin_of(node, frame);
+  std::vector<Argument> arguments = this->arguments(inputs);
+  std::vector<ValueId> values;
+  for (const auto& output : lanes) {
+    results.push_back(result(output, symbolic, info.metadata_only, weights, values));
+  }
+  const bool recorded =
+      std::any_of(values.begin(), values.end(), [](ValueId id) { return id != kNone; });
+  if (recorded) {
+    link_views(inputs, arguments, info.schema, values, results);
+    recorder_.emit({info.schema, std::move(arguments), std::move(values), origin_, {}});
+  }
+  for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
+}
+
+}  // namespace modelexport::frontend

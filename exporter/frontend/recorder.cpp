@@ -1,0 +1,268 @@
+#include "exporter/frontend/recorder.h"
+
+#include <fmt/format.h>
+
+#include <regex>
+#include <sstream>
+
+#include "exporter/error.h"
+#include "exporter/frontend/scalar_type.h"
+
+namespace modelexport::frontend {
+namespace {
+
+constexpr int64_t kCopyLimit = 16 * 1024;  // elements; larger constants are referred to, not copied
+
+DType dtype_of_number(const c10::IValue& number) {
+  if (number.isInt()) return DType::i64;
+  if (number.isBool()) return DType::boolean;
+  if (number.isComplexDouble()) return DType::c128;
+  return DType::f64;
+}
+
+}  // namespace
+
+std::string unmangled(const std::string& qualified_name) {
+  static const std::regex noise("(^__torch__\\.)|(___torch_mangle_[0-9]+\\.)");
+  return std::regex_replace(qualified_name, noise, "");
+}
+
+std::string key_of(const c10::FunctionSchema& schema) {
+  return schema.overload_name().empty() ? schema.name()
+                                        : schema.name() + "." + schema.overload_name();
+}
+
+Recorder::Recorder(const Checkpoint& checkpoint) : mapping_(*checkpoint.mapping) {
+  program_.source_file = checkpoint.path;
+  program_.class_name = unmangled(checkpoint.module.type()->name()->qualifiedName());
+  program_.owners.push_back(checkpoint.mapping);
+  add_module(checkpoint.module, "", kNone);
+  for (const auto& storage : storages_) weight_storages_.insert(storage);
+  blocks_.push_back(&program_.body);
+}
+
+void Recorder::add_module(const torch::jit::Module& module, const std::string& path,
+                          ModuleId parent) {
+  const auto id = static_cast<ModuleId>(program_.modules.size());
+  const auto [object, is_new] = module_objects_.try_emplace(module._ivalue().get(), id);
+  program_.modules.push_back({.path = path,
+                              .class_name = unmangled(module.type()->name()->qualifiedName()),
+                              .parent = parent,
+                              .same_as = is_new ? kNone : object->second});
+  module_paths_.emplace(path, id);
+  const std::string prefix = path.empty() ? "" : path + ".";
+  const auto& type = *module.type();
+  for (size_t slot = 0; slot < type.numAttributes(); ++slot) {
+    const auto value = module._ivalue()->getSlot(slot);
+    const std::string name = prefix + type.getAttributeName(slot);
+    if (type.getAttribute(slot)->is_module()) {
+      add_module(torch::jit::Module(value.toObject()), name, id);
+    } else if (value.isTensor() && value.toTensor().defined()) {
+      const Role role = type.is_parameter(slot) ? Role::parameter : Role::buffer;
+      const TensorId tensor = add_tensor(value.toTensor(), role, name, id);
+      auto& own = program_.modules[id];
+      (role == Role::parameter ? own.parameters : own.buffers).push_back(tensor);
+    }
+  }
+}
+
+Recorder::TensorKey Recorder::key_of(const at::Tensor& tensor) {
+  return {tensor.numel() > 0 ? tensor.const_data_ptr() : tensor.unsafeGetTensorImpl(),
+          tensor.scalar_type(), tensor.sizes().vec(), tensor.strides().vec()};
+}
+
+TensorId Recorder::weight(const at::Tensor& tensor) const {
+  if (!tensor.has_storage() || tensor.is_quantized()) return kNone;
+  const auto found = weights_.find(key_of(tensor));
+  return found == weights_.end() ? kNone : found->second;
+}
+
+StorageId Recorder::storage_of(const at::Tensor& tensor) {
+  const auto& storage = tensor.storage();
+  const auto [found, is_new] =
+      storages_.try_emplace(storage.data(), static_cast<StorageId>(program_.storages.size()));
+  if (is_new) {
+    program_.storages.push_back({static_cast<const std::byte*>(storage.data()), storage.nbytes(),
+                                 mapping_.offset_of(storage.data())});
+    program_.owners.push_back(std::make_shared<at::Tensor>(tensor));
+  }
+  return found->second;
+}
+
+TensorId Recorder::add_tensor(const at::Tensor& tensor, Role role, const std::string& name,
+                              ModuleId module) {
+  const bool plain = tensor.layout() == at::kStrided && tensor.has_storage();
+  if (!plain) {
+    throw Error(ErrorKind::unsupported,
+                fmt::format("{}: tensors of layout {} cannot be exported", name,
+                            (std::ostringstream() << tensor.layout()).str()));
+  }
+  const auto id = static_cast<TensorId>(program_.tensors.size());
+  if (role != Role::constant) {
+    const auto [found, is_new] = weights_.try_emplace(key_of(tensor), id);
+    if (!is_new) {
+      program_.tensors[found->second].aliases.push_back(name);
+      return found->second;
+    }
+  }
+  program_.tensors.push_back({.storage = storage_of(tensor),
+                              .dtype = dtype_of(tensor.scalar_type()),
+                              .sizes = tensor.sizes().vec(),
+                              .strides = tensor.strides().vec(),
+                              .offset = tensor.storage_offset(),
+                              .role = role,
+                              .name = name,
+                              .module = module});
+  return id;
+}
+
+ValueId Recorder::weight_value(TensorId id) {
+  const auto [found, is_new] =
+      weight_values_.try_emplace(id, static_cast<ValueId>(program_.values.size()));
+  if (is_new) {
+    const Tensor& tensor = program_.tensors[id];
+    program_.values.push_back({.dtype = tensor.dtype, .shape = tensor.sizes, .constant = id});
+  }
+  return found->second;
+}
+
+void Recorder::set_constant(ValueId value, const at::Tensor& contents) {
+  at::Tensor own = contents;
+  const bool copy = contents.numel() <= kCopyLimit;
+  if (copy) own = contents.detach().clone(at::MemoryFormat::Contiguous);
+  const TensorId id = add_tensor(own, Role::constant, "", kNone);
+  program_.values[value].constant = id;
+  if (!copy) referred_.emplace(own.storage().unsafeGetStorageImpl(), std::make_pair(id, own));
+}
+
+void Recorder::before_write(const c10::StorageImpl* storage) {
+  const auto [begin, end] = referred_.equal_range(storage);
+  for (auto entry = begin; entry != end; ++entry) {
+    const auto& [id, tensor] = entry->second;
+    const at::Tensor copy = tensor.detach().clone(at::MemoryFormat::Contiguous);
+    Tensor& target = program_.tensors[id];
+    target.storage = storage_of(copy);
+    target.strides = copy.strides().vec();
+    target.offset = 0;
+  }
+  referred_.erase(storage);
+}
+
+Dim Recorder::dim(const std::vector<int64_t>& sizes) {
+  if (std::adjacent_find(sizes.begin(), sizes.end(), std::not_equal_to<>()) == sizes.end()) {
+    return sizes.front();
+  }
+  const auto [found, is_new] = symbols_.try_emplace(sizes, symbol_dim(program_.symbols.size()));
+  if (is_new) program_.symbols.push_back({.name = "", .sizes = sizes});
+  return found->second;
+}
+
+void Recorder::name_symbol(Dim dim, const std::string& name) {
+  if (is_static(dim)) return;
+  Symbol& symbol = program_.symbols[symbol_index(dim)];
+  if (!symbol.name.empty()) return;
+  const int uses = symbol_names_[name]++;
+  symbol.name = uses == 0 ? name : fmt::format("{}_{}", name, uses);
+}
+
+ValueId Recorder::tensor_value(const std::vector<at::Tensor>& lanes) {
+  const auto id = static_cast<ValueId>(program_.values.size());
+  Value value{.dtype = dtype_of(lanes[0].scalar_type())};
+  std::vector<int64_t> sizes(lanes.size());
+  for (int64_t axis = 0; axis < lanes[0].dim(); ++axis) {
+    for (size_t lane = 0; lane < lanes.size(); ++lane) {
+      if (lanes[lane].dim() != lanes[0].dim()) {
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("a tensor has rank {} in one example and {} in another",
+                                lanes[0].dim(), lanes[lane].dim()));
+      }
+      sizes[lane] = lanes[lane].size(axis);
+    }
+    value.shape.push_back(dim(sizes));
+  }
+  program_.values.push_back(std::move(value));
+  return id;
+}
+
+ValueId Recorder::number_value(const std::vector<c10::IValue>& lanes) {
+  const auto id = static_cast<ValueId>(program_.values.size());
+  Value value{.dtype = dtype_of_number(lanes[0]), .is_number = true};
+  if (lanes[0].isInt()) {
+    std::vector<int64_t> sizes;
+    for (const auto& lane : lanes) sizes.push_back(lane.toInt());
+    const bool can_be_size = std::all_of(sizes.begin(), sizes.end(), [](auto s) { return s >= 0; });
+    if (can_be_size) value.size = dim(sizes);
+  }
+  program_.values.push_back(std::move(value));
+  return id;
+}
+
+ValueId Recorder::sequence_value(const std::vector<c10::IValue>& lanes) {
+  std::vector<at::Tensor> elements;
+  std::vector<c10::IValue> numbers;
+  for (const auto& lane : lanes) {
+    for (const auto& element : lane.toListRef()) {
+      if (element.isTensor()) elements.push_back(element.toTensor());
+      if (element.isScalar()) numbers.push_back(element);
+    }
+  }
+  if (elements.empty() && numbers.empty()) {
+    throw Error(ErrorKind::unsupported,
+                "a list whose length depends on the inputs is empty in all examples");
+  }
+  const ValueId id = elements.empty() ? number_value(numbers) : tensor_value(elements);
+  program_.values[id].kind = Kind::sequence;
+  return id;
+}
+
+SchemaId Recorder::schema(const std::string& key, std::vector<std::string> arguments) {
+  const auto [found, is_new] =
+      schemas_.try_emplace(key, static_cast<SchemaId>(program_.schemas.size()));
+  if (is_new) program_.schemas.push_back({key, std::move(arguments), key});
+  return found->second;
+}
+
+SchemaId Recorder::schema(const c10::FunctionSchema& schema) {
+  const std::string key = frontend::key_of(schema);
+  if (const auto found = schemas_.find(key); found != schemas_.end()) return found->second;
+  std::vector<std::string> arguments;
+  for (const auto& argument : schema.arguments()) arguments.push_back(argument.name());
+  const SchemaId id = this->schema(key, std::move(arguments));
+  program_.schemas[id].text = (std::ostringstream() << schema).str();
+  return id;
+}
+
+ScopeId Recorder::scope(ScopeId parent, ModuleId module, const std::string& path,
+                        const std::string& class_name, const std::string& method) {
+  program_.scopes.push_back({parent, module, path, class_name, method});
+  return static_cast<ScopeId>(program_.scopes.size() - 1);
+}
+
+SourceId Recorder::source(Source frames) {
+  std::vector<std::tuple<std::string, int64_t, std::string>> key;
+  for (const Frame& frame : frames) key.emplace_back(frame.file, frame.line, frame.function);
+  const auto [found, is_new] =
+      sources_.try_emplace(std::move(key), static_cast<SourceId>(program_.sources.size()));
+  if (is_new) program_.sources.push_back(std::move(frames));
+  return found->second;
+}
+
+OriginId Recorder::origin(ScopeId scope, SourceId source, const std::string& op) {
+  const std::string base = op.substr(op.rfind(':') + 1);
+  const int uses = origin_names_[{scope, base}]++;
+  program_.origins.push_back(
+      {scope, source, op, uses == 0 ? base : fmt::format("{}_{}", base, uses)});
+  return static_cast<OriginId>(program_.origins.size() - 1);
+}
+
+ModuleId Recorder::module_at(const std::string& path) const {
+  const auto found = module_paths_.find(path);
+  return found == module_paths_.end() ? kNone : found->second;
+}
+
+ModuleId Recorder::module_of(const c10::ivalue::Object* object) const {
+  const auto found = module_objects_.find(object);
+  return found == module_objects_.end() ? kNone : found->second;
+}
+
+}  // namespace modelexport::frontend

@@ -1,0 +1,94 @@
+// Builds the Program while the interpreter runs: values with their observed types, symbols for the
+// dimensions in which lanes differ, operators in nested blocks, weights, scopes and sources.
+#pragma once
+
+#include <ATen/core/function_schema.h>
+#include <ATen/core/ivalue.h>
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "exporter/frontend/checkpoint.h"
+#include "exporter/program/program.h"
+
+namespace modelexport::frontend {
+
+class Recorder {
+ public:
+  // Registers the module tree and every parameter and buffer in it.
+  explicit Recorder(const Checkpoint& checkpoint);
+
+  Program take() { return std::move(program_); }
+  Program& program() { return program_; }
+
+  // ---- values: dtype and shape from what was observed in each lane ----
+  ValueId tensor_value(const std::vector<at::Tensor>& lanes);
+  ValueId number_value(const std::vector<c10::IValue>& lanes);    // int, float or bool
+  ValueId sequence_value(const std::vector<c10::IValue>& lanes);  // lists of tensors or numbers
+  Dim dim(const std::vector<int64_t>& sizes);
+  void name_symbol(Dim dim, const std::string& name);  // the first name given stays; made unique
+
+  // ---- tensors with data ----
+  // The id under which a parameter or buffer was registered; kNone for other tensors.
+  TensorId weight(const at::Tensor& tensor) const;
+  ValueId weight_value(TensorId id);
+  // States that `value` always has these contents. They must not change later: see before_write.
+  void set_constant(ValueId value, const at::Tensor& contents);
+  // To be called before `storage` is written to: constants that refer to it get their own copy.
+  void before_write(const c10::StorageImpl* storage);
+  bool is_weight_storage(const void* data) const { return weight_storages_.contains(data); }
+
+  // ---- operators ----
+  SchemaId schema(const c10::FunctionSchema& schema);
+  SchemaId schema(const std::string& key, std::vector<std::string> arguments);
+  void emit(Op op) { blocks_.back()->ops.push_back(std::move(op)); }
+  void begin_block(Block& block) { blocks_.push_back(&block); }
+  void end_block() { blocks_.pop_back(); }
+  size_t block_depth() const { return blocks_.size(); }
+
+  // ---- where things come from ----
+  ScopeId scope(ScopeId parent, ModuleId module, const std::string& path,
+                const std::string& class_name, const std::string& method);
+  SourceId source(Source frames);
+  OriginId origin(ScopeId scope, SourceId source, const std::string& op);
+  ModuleId module_at(const std::string& path) const;  // kNone if there is none
+  ModuleId module_of(const c10::ivalue::Object* object) const;
+
+ private:
+  void add_module(const torch::jit::Module& module, const std::string& path, ModuleId parent);
+  TensorId add_tensor(const at::Tensor& tensor, Role role, const std::string& name,
+                      ModuleId module);
+  StorageId storage_of(const at::Tensor& tensor);
+
+  using TensorKey =
+      std::tuple<const void*, c10::ScalarType, std::vector<int64_t>, std::vector<int64_t>>;
+  static TensorKey key_of(const at::Tensor& tensor);
+
+  const Mapping& mapping_;
+  Program program_;
+  std::vector<Block*> blocks_;
+  std::map<std::vector<int64_t>, Dim> symbols_;
+  std::map<std::string, int> symbol_names_;
+  std::unordered_map<std::string, SchemaId> schemas_;
+  std::map<TensorKey, TensorId> weights_;
+  std::unordered_map<TensorId, ValueId> weight_values_;
+  std::unordered_map<const void*, StorageId> storages_;  // by data pointer
+  std::unordered_map<const void*, StorageId> weight_storages_;
+  std::unordered_multimap<const c10::StorageImpl*, std::pair<TensorId, at::Tensor>> referred_;
+  std::unordered_map<std::string, ModuleId> module_paths_;
+  std::unordered_map<const void*, ModuleId> module_objects_;
+  std::map<std::pair<ScopeId, std::string>, int> origin_names_;
+  std::map<std::vector<std::tuple<std::string, int64_t, std::string>>, SourceId> sources_;
+};
+
+// "a.b.C" for "__torch__.a.b.___torch_mangle_12.C".
+std::string unmangled(const std::string& qualified_name);
+
+// "aten::add.Tensor".
+std::string key_of(const c10::FunctionSchema& schema);
+
+}  // namespace modelexport::frontend

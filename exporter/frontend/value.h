@@ -1,0 +1,110 @@
+// What a TorchScript value is to the interpreter: known (independent of the user's inputs),
+// symbolic (recorded in the program), or a container of such. Lists, dicts and tensors are
+// references, as in TorchScript: two Vals that share one are aliases.
+//
+// Everything symbolic carries its observed values, one per lane. A lane is one example that the
+// module runs on (inside loop bodies: one example at one iteration); all lanes run in lockstep.
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "exporter/program/program.h"
+
+namespace modelexport::frontend {
+
+struct TensorCell;
+struct SymbolicNumber;
+struct SymbolicSequence;
+struct ListVal;
+struct TupleVal;
+struct DictVal;
+struct ModuleRef;
+
+// std::monostate: not set yet. c10::IValue: a known value that contains no tensor and is no
+// container: None, int, float, bool, complex, str, device, enum, class type, custom class...
+using Val = std::variant<std::monostate, c10::IValue, std::shared_ptr<TensorCell>,
+                         std::shared_ptr<SymbolicNumber>, std::shared_ptr<SymbolicSequence>,
+                         std::shared_ptr<ListVal>, std::shared_ptr<TupleVal>,
+                         std::shared_ptr<DictVal>, std::shared_ptr<ModuleRef>>;
+
+// How a tensor was made as a view of another: an operator applied to the parent.
+struct ViewStep {
+  SchemaId schema = kNone;
+  std::vector<Argument> arguments;  // the parent's place holds a ValueRef that is replaced
+  size_t parent_argument = 0;
+  size_t outputs = 1;  // of the operator; this view is number `output`
+  size_t output = 0;
+};
+
+// All views of one tensor share a base. Writing to any of them raises its version; a view whose own
+// version is older is recomputed from its parent when it is read.
+struct AliasBase {
+  uint64_t version = 0;
+};
+
+struct TensorCell {
+  ValueId value = kNone;  // in the program, as of `version`
+  std::vector<at::Tensor> lanes;
+  bool known = false;         // does not depend on the inputs
+  bool from_weights = false;  // known, but computed from parameters or buffers
+  std::shared_ptr<AliasBase> base;
+  uint64_t version = 0;
+  std::shared_ptr<TensorCell> parent;  // of a view
+  ViewStep step;
+};
+
+struct SymbolicNumber {
+  ValueId value = kNone;
+  std::vector<c10::IValue> lanes;  // int, float or bool
+};
+
+struct SymbolicSequence {  // a list whose length depends on the inputs
+  ValueId value = kNone;
+  std::vector<c10::IValue> lanes;  // lists
+};
+
+struct ListVal {
+  c10::TypePtr element_type;
+  std::vector<Val> elements;
+};
+
+struct TupleVal {
+  c10::TypePtr type;  // NamedTuples keep their field names; may be null
+  std::vector<Val> elements;
+};
+
+struct DictVal {  // in insertion order, as TorchScript's
+  c10::TypePtr key_type, value_type;
+  std::vector<std::pair<Val, Val>> entries;
+};
+
+struct ModuleRef {  // a module, or an instance of another TorchScript class
+  c10::intrusive_ptr<c10::ivalue::Object> object;
+  std::string path;  // as reached: "encoder.layer.0"; of class instances: that of their owner
+};
+
+template <class T>
+const std::shared_ptr<T>* get_if(const Val& val) {
+  return std::get_if<std::shared_ptr<T>>(&val);
+}
+
+inline const c10::IValue* known(const Val& val) { return std::get_if<c10::IValue>(&val); }
+inline bool is_none(const Val& val) {
+  const auto* value = known(val);
+  return value != nullptr && value->isNone();
+}
+
+// Whether it or anything in it depends on the user's inputs.
+bool is_symbolic(const Val& val);
+
+// The concrete value in one lane. Containers are copied.
+c10::IValue in_lane(const Val& val, size_t lane);
+
+}  // namespace modelexport::frontend
