@@ -1,0 +1,139 @@
+// Rows of a table: one per index, or combined into bags.
+#include <limits>
+
+#include "exporter/lowering/indexing.h"
+#include "exporter/lowering/kernels.h"
+#include "exporter/lowering/registry.h"
+#include "exporter/lowering/side_results.h"
+
+namespace modelexport::lowering {
+namespace {
+
+V as_index(Call& c, V index) {
+  return c.dtype_of(index) == DType::i32 ? index : c.cast(index, DType::i64);
+}
+
+// aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1,
+//     bool scale_grad_by_freq=False, bool sparse=False) -> Tensor
+V embedding(Call& c) {
+  c.ignore({"padding_idx", "scale_grad_by_freq", "sparse"});
+  return c.gather(c.tensor("weight"), as_index(c, c.tensor("indices")), 0);
+}
+
+// aten::embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor
+V embedding_renorm(Call& c) {
+  const V table = c.tensor("self");
+  const DType dtype = c.dtype_of(table);
+  const double p = c.number("norm_type");
+  if (p != 1 && p != 2) throw Unsupported{"a norm other than 1 and 2"};
+  const V indices = c.flatten_to_1d(c.tensor("indices", DType::i64));
+  const V rows = c.gather(table, indices, 0);
+  const V norms = reduce(c, p == 2 ? "ReduceL2" : "ReduceL1", rows, {1}, true);
+  const V limit = c.constant(c.number("max_norm"), dtype);
+  const V scale = run(c, "Div", {limit, run(c, "Add", {norms, c.constant(1e-7, dtype)})});
+  const V is_long = c.node("Greater", {norms, limit});
+  const V shorter = run(c, "Where", {is_long, run(c, "Mul", {rows, scale}), rows});
+  return c.node("ScatterND", {table, c.unsqueeze(indices, {1}), shorter});
+}
+
+// ---- bags
+// ------------------------------------------------------------------------------------------
+
+enum Mode : int64_t { kSum = 0, kMean = 1, kMax = 2 };
+
+// The number of the bag that each index is in, counted from the bags' first positions.
+V bag_numbers(Call& c, V indices, V starts) {
+  const V size = c.size_of(indices, 0);
+  // Bags may begin behind the last index: they are empty.
+  const V none = expand_to(c, c.constant_int(0), c.add(size, c.constant_ints({1})));
+  const V one_each = expand_to(c, c.constant_int(1), c.shape_of(starts));
+  const V marks = c.node("ScatterElements", {none, starts, one_each}, {attr("reduction", "add")});
+  const V begun = c.node("CumSum", {marks, c.constant_int(0)});
+  return c.sub(c.slice(begun, 0, 0, -1), c.constant_ints({1}));
+}
+
+// Adds (or takes the maximum of) the rows of each bag; `counts`: how many there are.
+V combine(Call& c, V rows, V bags, V bag_count, int64_t mode, V counts) {
+  const DType dtype = c.dtype_of(rows);
+  const double neutral = mode == kMax ? -std::numeric_limits<double>::infinity() : 0;
+  const V shape = concat_sizes(c, {bag_count, c.size_of(rows, 1)});
+  const V none = expand_to(c, c.constant(neutral, dtype), shape);
+  const V sum = c.node("ScatterND", {none, c.unsqueeze(bags, {1}), rows},
+                       {attr("reduction", mode == kMax ? "max" : "add")});
+  if (mode == kSum) return sum;
+  const V column = c.unsqueeze(counts, {1});
+  if (mode == kMax) {
+    const V is_empty = c.node("Equal", {column, c.constant_int(0)});
+    return c.where(is_empty, c.constant(0, dtype), sum);
+  }
+  return c.div(sum, c.cast(c.node("Max", {column, c.constant_int(1)}), dtype));
+}
+
+std::vector<V> embedding_bags(Call& c, std::optional<int64_t> padding) {
+  c.ignore({"scale_grad_by_freq", "sparse"});
+  const int64_t mode = c.integer("mode");
+  if (mode == kMax && c.opset() < 18) throw Unsupported{"mode \"max\" before opset 18"};
+  const V table = c.tensor("weight"), indices = c.tensor("indices", DType::i64);
+  V starts = c.tensor("offsets", DType::i64);
+  if (c.boolean("include_last_offset")) starts = c.slice(starts, 0, 0, -1);
+  const V bag_count = c.size_of(starts, 0);
+  V bags = bag_numbers(c, indices, starts);
+  // Padding goes into a bag of its own, behind the others.
+  if (padding)
+    bags = c.where(c.node("Equal", {indices, c.constant_int(*padding)}), bag_count, bags);
+  const V bags_and_padding = padding ? add_sizes(c, bag_count, c.constant_ints({1})) : bag_count;
+  const DType dtype = c.dtype_of(table);
+  const DType wide = dtype == DType::f64 ? dtype : DType::f32;
+  V rows = c.cast(c.gather(table, indices, 0), wide);
+  if (const V weights = c.optional_tensor("per_sample_weights"); weights != kOmitted) {
+    rows = c.mul(rows, c.unsqueeze(c.cast(weights, wide), {1}));
+  }
+  const V counts = c.node("ScatterElements",
+                          {expand_to(c, c.constant_int(0), bags_and_padding), bags,
+                           expand_to(c, c.constant_int(1), c.shape_of(indices))},
+                          {attr("reduction", "add")});
+  const V result = combine(c, rows, bags, bags_and_padding, mode, counts);
+  const V combined = c.cast(padding ? c.slice(result, 0, 0, -1) : result, dtype);
+  return {combined, unused_result(c, 1, "the bag of each index"),
+          unused_result(c, 2, "the sizes of the bags"),
+          unused_result(c, 3, "the rows with the maxima")};
+}
+
+// aten::embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False,
+//     int mode=0, bool sparse=False, Tensor? per_sample_weights=None,
+//     bool include_last_offset=False) -> (Tensor, Tensor, Tensor, Tensor)
+std::vector<V> embedding_bag(Call& c) { return embedding_bags(c, std::nullopt); }
+
+// aten::embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets,
+//     bool scale_grad_by_freq, int mode, bool sparse, Tensor? per_sample_weights,
+//     bool include_last_offset, int? padding_idx) -> (Tensor, Tensor, Tensor, Tensor)
+std::vector<V> embedding_bag_padding(Call& c) {
+  std::optional<int64_t> padding = c.optional_integer("padding_idx");
+  if (padding && *padding < 0) *padding += c.shape(c.tensor("weight"))[0];
+  return embedding_bags(c, padding);
+}
+
+// aten::_embedding_bag(Tensor weight, Tensor indices, Tensor offsets,
+//     bool scale_grad_by_freq=False, int mode=0, bool sparse=False,
+//     Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1)
+//     -> (Tensor, Tensor, Tensor, Tensor)
+std::vector<V> embedding_bag_internal(Call& c) {
+  const int64_t padding = c.integer("padding_idx");
+  return embedding_bags(c, padding < 0 ? std::nullopt : std::optional(padding));
+}
+
+}  // namespace
+
+std::span<const Row> embedding_table() {
+  static constexpr Row kRows[] = {
+      {"aten::_embedding_bag", embedding_bag_internal},
+      {"aten::_embedding_bag_forward_only", embedding_bag_internal},
+      {"aten::embedding", embedding},
+      {"aten::embedding_bag", embedding_bag},
+      {"aten::embedding_bag.padding_idx", embedding_bag_padding},
+      {"aten::embedding_renorm", embedding_renorm},
+  };
+  return kRows;
+}
+
+}  // namespace modelexport::lowering
