@@ -19,11 +19,10 @@ std::span<const Row> scatter_rows();      // of index: writes at positions
 std::span<const Row> write_back_rows();   // of index: a changed view back into its base
 std::span<const Row> contraction_rows();  // of linear: einsum, tensordot, bilinear...
 std::span<const Row> distance_rows();     // of linear: distances, similarities, cross products
-std::span<const Row>
-transformer_rows();                  // of attention: fused multi-head attention and encoder layer
-std::span<const Row> packed_rows();  // of recurrent: packed sequences
-std::span<const Row> cell_rows();    // of recurrent: single steps
-std::span<const Row> class_loss_rows();  // of loss: negative log likelihood and cross entropy
+std::span<const Row> transformer_rows();  // of attention: whole layers as one operator
+std::span<const Row> packed_rows();       // of recurrent: packed sequences
+std::span<const Row> cell_rows();         // of recurrent: single steps
+std::span<const Row> class_loss_rows();   // of loss: negative log likelihood and cross entropy
 
 inline std::vector<Row> joined(std::span<const Row> a, std::span<const Row> b) {
   std::vector<Row> rows(a.begin(), a.end());
