@@ -26,7 +26,7 @@ void add_levels(const graph::Block& block, const Program& program,
 }
 
 // "[batch, 16]" of a shape of the program.
-std::string to_string(const Shape& shape, const Program& program) {
+std::string shape_text(const Shape& shape, const Program& program) {
   std::vector<onnx::DimensionView> dims;
   for (Dim dim : shape) {
     if (is_static(dim))
@@ -94,7 +94,7 @@ class CrossChecker {
                           fmt::format("dtype: expected {}, found {}", name(value.dtype),
                                       name(found.type->dtype))});
     if (value.kind != Kind::tensor || !found.type->shape) return;
-    const std::string expected_shape = to_string(value.shape, program_);
+    const std::string expected_shape = shape_text(value.shape, program_);
     const std::string found_shape = to_string(*found.type->shape);
     if (expected_shape != found_shape)
       findings.push_back(

@@ -1,14 +1,13 @@
 // Tags and the module tree, on programs made by hand.
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "exporter/graph/graph.h"
 #include "exporter/program/program.h"
 #include "tagging/hierarchy.h"
 #include "tagging/python_list.h"
 #include "tagging/tags.h"
 #include "tagging/tree.h"
+#include "tests/unit/net_model.h"
 
 namespace modelexport::tagging {
 namespace {
@@ -44,67 +43,6 @@ TEST(PythonList, RejectsWhatIsNoListOfStrings) {
     EXPECT_EQ(parse_python_list(text), std::nullopt) << text;
 }
 
-// ---- programs -----------------------------------------------------------------------------------
-
-constexpr const char* kLinear = "torch.nn.modules.linear.Linear";
-constexpr const char* kModuleList = "torch.nn.modules.container.ModuleList";
-constexpr const char* kSequential = "torch.nn.modules.container.Sequential";
-
-struct ProgramBuilder {
-  Program program;
-  std::map<std::string, ModuleId> modules;
-
-  ModuleId module(const std::string& path, const std::string& class_name) {
-    Module module{.path = path, .class_name = class_name};
-    if (!path.empty()) {
-      const size_t dot = path.rfind('.');
-      module.parent = modules.at(dot == std::string::npos ? "" : path.substr(0, dot));
-    } else {
-      program.class_name = class_name;
-    }
-    program.modules.push_back(module);
-    return modules[path] = program.modules.size() - 1;
-  }
-
-  ScopeId call(ScopeId parent, const std::string& path, const std::string& method = "forward") {
-    const ModuleId id = modules.at(path);
-    ++program.modules[id].calls;
-    program.scopes.push_back({parent, id, path, program.modules[id].class_name, method});
-    return program.scopes.size() - 1;
-  }
-
-  graph::Node node(ScopeId scope, const std::string& op, const std::string& name,
-                   SourceId source = kNone) {
-    program.origins.push_back({scope, source, op, name});
-    return {.op_type = "Op", .origin = static_cast<OriginId>(program.origins.size() - 1)};
-  }
-
-  void parameter(const std::string& path, std::vector<int64_t> sizes) {
-    Tensor tensor{.dtype = DType::f32, .sizes = std::move(sizes), .role = Role::parameter};
-    program.tensors.push_back(tensor);
-    program.modules[modules.at(path)].parameters.push_back(program.tensors.size() - 1);
-  }
-};
-
-// Net of two Blocks in a ModuleList, each with a Linear.
-struct NetBuilder : ProgramBuilder {
-  ScopeId root, block0, block1, lin0, lin1;
-  NetBuilder() {
-    module("", "pkg.Net");
-    module("blocks", kModuleList);
-    for (const char* name : {"blocks.0", "blocks.1"}) {
-      module(name, "pkg.Block");
-      module(std::string(name) + ".lin", kLinear);
-      parameter(std::string(name) + ".lin", {4, 8});
-    }
-    root = call(kNone, "");
-    block0 = call(root, "blocks.0");
-    lin0 = call(block0, "blocks.0.lin");
-    block1 = call(root, "blocks.1");
-    lin1 = call(block1, "blocks.1.lin");
-  }
-};
-
 std::string value(const Metadata& metadata, std::string_view key) {
   for (const auto& [name, text] : metadata)
     if (name == key) return text;
@@ -115,8 +53,7 @@ std::string value(const Metadata& metadata, std::string_view key) {
 // -----------------------------------------------------------------------------------------
 
 TEST(Tags, HaveDynamosFormat) {
-  NetBuilder b;
-  b.program.sources.push_back({{"net.py", 17, "forward"}, {"linear.py", 134, "forward"}});
+  NetModel b;
   const graph::Node node = b.node(b.lin1, "aten::linear", "linear", 0);
   const Hierarchy hierarchy(b.program, {});
   const Metadata metadata = Tagger(b.program, hierarchy).node(node);
@@ -132,21 +69,21 @@ TEST(Tags, HaveDynamosFormat) {
 }
 
 TEST(Tags, IncludeTorchNnWhereAskedFor) {
-  NetBuilder b;
+  NetModel b;
   const graph::Node node = b.node(b.lin1, "aten::linear", "linear");
   const Hierarchy hierarchy(b.program, {.include_torch_nn = true});
   EXPECT_EQ(value(Tagger(b.program, hierarchy).node(node), kHierarchyTag), "/Net/Block.1/Linear");
 }
 
 TEST(Tags, OtherMethodsAndRepeatedCallsAreTheSameLevel) {
-  NetBuilder b;
+  NetModel b;
   const ScopeId helper = b.call(b.block0, "blocks.0", "helper");
   const ScopeId inner = b.call(helper, "blocks.0.lin");
   const ScopeId again = b.call(b.root, "blocks.0");
   b.program.scopes.push_back({again, kNone, "", "", "relu"});  // a free function
   const ScopeId function = b.program.scopes.size() - 1;
   const Hierarchy hierarchy(b.program, {});
-  EXPECT_EQ(hierarchy.levels().size(), 5u);
+  EXPECT_EQ(hierarchy.levels().size(), 6u);
   EXPECT_EQ(hierarchy.level_of(helper), hierarchy.level_of(b.block0));
   EXPECT_EQ(hierarchy.level_of(inner), hierarchy.level_of(b.lin0));
   EXPECT_EQ(hierarchy.level_of(function), hierarchy.level_of(b.block0));
@@ -202,7 +139,7 @@ TEST(Tags, SlashesInNamesDoNotMakeLevels) {
 }
 
 TEST(Tags, MergedNodesTakeTheirCommonScopeAndRootNodesTheModel) {
-  NetBuilder b;
+  NetModel b;
   graph::Node merged = b.node(b.lin1, "aten::linear", "linear");
   merged.tag = graph::TagKind::merged;
   merged.scope = b.root;
@@ -215,7 +152,7 @@ TEST(Tags, MergedNodesTakeTheirCommonScopeAndRootNodesTheModel) {
 }
 
 TEST(Tags, AreCountedByHowTheyCameAbout) {
-  NetBuilder b;
+  NetModel b;
   graph::Graph graph;
   graph.body.nodes = {b.node(b.lin0, "aten::linear", "linear"), b.node(b.root, "aten::add", "add")};
   graph.body.nodes[1].tag = graph::TagKind::merged;
@@ -233,61 +170,63 @@ TEST(Tags, AreCountedByHowTheyCameAbout) {
 }
 
 TEST(Tags, SayWhatAnInitializerIs) {
-  NetBuilder b;
-  b.program.tensors[1].module = b.modules.at("blocks.1.lin");
-  b.program.tensors[1].aliases = {"head.weight"};
+  NetModel b;
   b.program.tensors.push_back({.role = Role::buffer, .module = 0});
   const Hierarchy hierarchy(b.program, {});
   const Tagger tagger(b.program, hierarchy);
-  const Metadata weight = tagger.initializer({.tensor = {.data = TensorId{1}}});
+  const Metadata weight = tagger.initializer({.tensor = {.data = TensorId{0}}});
   EXPECT_EQ(value(weight, kInputKind), "PARAMETER");
   EXPECT_EQ(value(weight, kInputPersistent), "None");
-  EXPECT_EQ(value(weight, kModule), "blocks.1.lin");
+  EXPECT_EQ(value(weight, kModule), "blocks.0.lin");
   EXPECT_EQ(value(weight, kAliases), "['head.weight']");
-  const Metadata buffer = tagger.initializer({.tensor = {.data = TensorId{2}}});
+  const Metadata buffer = tagger.initializer({.tensor = {.data = TensorId{4}}});
   EXPECT_EQ(value(buffer, kInputKind), "BUFFER");
   EXPECT_EQ(value(buffer, kInputPersistent), "True");
   EXPECT_TRUE(tagger.initializer({.tensor = {.data = std::string("\0\0\0\0", 4)}}).empty());
 }
 
-// ---- the tree
-// ---------------------------------------------------------------------------------------
+// ---- the tree -----------------------------------------------------------------------------
 
 TEST(Tree, CollapsesRepetitionAndOpensContainers) {
-  NetBuilder b;
-  b.module("head", kLinear);
-  b.parameter("head", {1000});
-  graph::Graph graph;
-  graph.body.nodes = {b.node(b.lin0, "aten::linear", "linear"),
-                      b.node(b.lin1, "aten::linear", "linear"),
-                      b.node(b.block1, "aten::add", "add"), b.node(b.root, "aten::add", "add")};
+  NetModel b;
+  b.module("spare", kLinear);
+  b.parameter("spare", "weight", {1000});
   const TreeOptions options{.ascii = true};
-  EXPECT_EQ(format_tree(tree_rows(b.program, &graph, options), options),
-            "module         class                parameters   bytes  nodes\n"
-            "Net                                      1,064  4.3 kB      4\n"
-            "|- blocks.0-1  Block (2x)                   64   256 B      3\n"
-            "|  `- lin      Linear (2x)                  64   256 B      2\n"
-            "`- head        Linear (not called)       1,000  4.0 kB      0\n");
+  EXPECT_EQ(format_tree(tree_rows(b.program, &b.graph, options), options),
+            "module         class                parameters    bytes  nodes\n"
+            "Net                                      9,320  37.3 kB      8\n"
+            "|- blocks.0-1  Block (2x)                8,320  33.3 kB      4\n"
+            "|  `- lin      Linear (2x)               8,320  33.3 kB      2\n"
+            "|- head        Head                      4,096  16.4 kB      1\n"
+            "`- spare       Linear (not called)       1,000   4.0 kB      0\n");
 }
 
-TEST(Tree, CountsASharedParameterOnce) {
-  NetBuilder b;
-  b.program.modules[b.modules.at("blocks.1.lin")].parameters = {0};
-  const std::vector<TreeRow> rows = tree_rows(b.program, nullptr, {});
-  EXPECT_EQ(rows[0].parameters, 32);
-  EXPECT_EQ(rows[0].bytes, 128);
+TEST(Tree, ShowsSharedModulesAndAnUnexecutedTree) {
+  ProgramBuilder b;
+  b.module("", "pkg.Net");
+  b.module("list", kModuleList);
+  b.module("list.0", kLinear);
+  b.parameter("list.0", "weight", {2, 2});
+  b.module("twin", kLinear);
+  b.program.modules[3].parameters = {0};
+  b.program.modules[3].same_as = 2;
+  EXPECT_EQ(format_tree(tree_rows(b.program, nullptr, {}), {}),
+            "module     class               parameters  bytes\n"
+            "Net                                     4   16 B\n"
+            "├─ list.0  Linear                       4   16 B\n"
+            "└─ twin    Linear (is list.0)           4   16 B\n");
 }
 
 TEST(Tree, StopsAtTheDepthAskedFor) {
-  NetBuilder b;
-  EXPECT_EQ(tree_rows(b.program, nullptr, {.max_depth = 1}).size(), 2u);
+  NetModel b;
+  EXPECT_EQ(tree_rows(b.program, nullptr, {.max_depth = 1}).size(), 3u);
 }
 
 TEST(Tree, DoesNotCollapseWhatDiffers) {
-  NetBuilder b;
-  b.parameter("blocks.1", {3});
+  NetModel b;
+  b.parameter("blocks.1", "scale", {3});
   const std::vector<TreeRow> rows = tree_rows(b.program, nullptr, {});
-  ASSERT_EQ(rows.size(), 5u);
+  ASSERT_EQ(rows.size(), 6u);
   EXPECT_EQ(rows[1].name, "blocks.0");
   EXPECT_EQ(rows[3].name, "blocks.1");
 }
