@@ -19,7 +19,9 @@ target_include_directories(modelexport INTERFACE
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/modelexport>)
 
 install(TARGETS modelexport EXPORT modelexportTargets)
-install(TARGETS modelexport_command)
+if(TARGET modelexport_command)
+  install(TARGETS modelexport_command)
+endif()
 # The headers that a user of the library sees: none of them includes LibTorch, onnx or protobuf.
 install(FILES exporter/export.h exporter/error.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter)
