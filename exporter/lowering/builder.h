@@ -40,6 +40,7 @@ class Builder {
 
   // ---- values ----------------------------------------------------------------------------------
   V new_value(DType dtype, std::optional<Shape> shape, Kind kind = Kind::tensor);
+  size_t value_count() const { return graph_.values.size(); }
   graph::Value& at(V value) { return graph_.values[value.id]; }
   const graph::Value& at(V value) const { return graph_.values[value.id]; }
 

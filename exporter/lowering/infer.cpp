@@ -20,8 +20,9 @@ class Node {
   size_t count() const { return input_.inputs.size(); }
   bool has(size_t i) const { return i < count() && input_.inputs[i].dtype != DType::undefined; }
   DType dtype(size_t i) const { return i < count() ? input_.inputs[i].dtype : DType::undefined; }
-  std::optional<Shape> shape(size_t i) const {
-    return i < count() ? input_.inputs[i].shape : std::nullopt;
+  const std::optional<Shape>& shape(size_t i) const {
+    static const std::optional<Shape> kUnknown;
+    return i < count() ? input_.inputs[i].shape : kUnknown;
   }
   Type same(size_t i = 0) const { return i < count() ? input_.inputs[i] : Type{}; }
   std::optional<Ints> integers(size_t i) const {

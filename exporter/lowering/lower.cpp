@@ -56,7 +56,7 @@ class Driver {
     const Row* row = find_row(program_, op);
     if (!row) return leave_out(op, "no lowering");
     const size_t depth = builder_.depth();
-    const size_t first_new = builder_.new_value(DType::undefined, std::nullopt).id;
+    const size_t first_new = builder_.value_count();
     try {
       Call call(builder_, program_, op);
       builder_.set_origin(op.origin);
@@ -123,7 +123,7 @@ class Driver {
                   fmt::format("the result has shape {}, but {} was observed",
                               to_text(*inferred.shape), to_text(expected.shape)));
     }
-    if (value.id > first_new && !builder_.constant_of(value))
+    if (value.id >= first_new && !builder_.constant_of(value))
       builder_.at(value).shape = expected.shape;
     return value;
   }
