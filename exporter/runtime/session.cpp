@@ -8,7 +8,6 @@
 #include <cstring>
 #include <functional>
 
-#include "exporter/graph/dtype_onnx.h"
 #include "exporter/runtime/library.h"
 
 namespace modelexport::runtime {
@@ -19,6 +18,31 @@ template <typename T>
 using Owned = std::unique_ptr<T, std::function<void(T*)>>;
 
 using Clock = std::chrono::steady_clock;
+
+// The numbers of ONNXTensorElementDataType.
+constexpr std::pair<DType, int> kElementTypes[] = {
+    {DType::f32, 1},      {DType::u8, 2},    {DType::qu8, 2},    {DType::i8, 3},
+    {DType::qi8, 3},      {DType::u16, 4},   {DType::i16, 5},    {DType::i32, 6},
+    {DType::qi32, 6},     {DType::i64, 7},   {DType::string, 8}, {DType::boolean, 9},
+    {DType::f16, 10},     {DType::f64, 11},  {DType::u32, 12},   {DType::u64, 13},
+    {DType::c64, 14},     {DType::c128, 15}, {DType::bf16, 16},  {DType::f8_e4m3fn, 17},
+    {DType::f8_e5m2, 19},
+};
+
+int element_number(DType dtype) {
+  for (const auto& [known, number] : kElementTypes) {
+    if (known == dtype) return number;
+  }
+  return 0;
+}
+
+// Of those that share a number, the first: integers rather than quantised ones.
+DType element_type(int number) {
+  for (const auto& [dtype, known] : kElementTypes) {
+    if (known == number) return dtype;
+  }
+  return DType::undefined;
+}
 
 int level_number(Optimization optimization) {
   switch (optimization) {
@@ -121,7 +145,7 @@ struct Session::Impl {
     check(api.GetDimensionsCount(tensor, &rank));
     std::vector<int64_t> dims(rank);
     check(api.GetDimensions(tensor, dims.data(), rank));
-    return {graph::dtype_from_onnx(dtype), std::move(dims)};
+    return {element_type(dtype), std::move(dims)};
   }
 
   // ONNX Runtime reads the tensor where it is.
@@ -131,7 +155,7 @@ struct Session::Impl {
     return make<ort::Value>(api.ReleaseValue, [&](ort::Value** out) {
       return api.CreateTensorWithDataAsOrtValue(
           memory.get(), const_cast<std::byte*>(data), tensor.bytes.size(), tensor.dims.data(),
-          tensor.dims.size(), graph::onnx_number(tensor.dtype), out);
+          tensor.dims.size(), element_number(tensor.dtype), out);
     });
   }
 

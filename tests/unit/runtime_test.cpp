@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
+
 #include "exporter/error.h"
 #include "exporter/onnx/writer.h"
 #include "exporter/runtime/session.h"
@@ -16,7 +19,7 @@ std::vector<float> example(int64_t rows) {
 
 std::vector<float> floats(const HostTensor& tensor) {
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
-  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  std::ranges::copy(tensor.bytes, std::as_writable_bytes(std::span(values)).begin());
   return values;
 }
 

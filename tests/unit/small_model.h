@@ -8,11 +8,10 @@
 #include <stdlib.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -167,7 +166,7 @@ struct SmallModel {
 inline HostValue host_value(const std::string& name, std::vector<int64_t> dims,
                             const std::vector<float>& values) {
   HostTensor tensor{name, DType::f32, std::move(dims), std::vector<std::byte>(values.size() * 4)};
-  std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
+  std::ranges::copy(std::as_bytes(std::span(values)), tensor.bytes.begin());
   return {name, false, {std::move(tensor)}};
 }
 

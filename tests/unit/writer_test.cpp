@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <functional>
+#include <numeric>
 
 #include "exporter/error.h"
 #include "exporter/onnx/check.h"
