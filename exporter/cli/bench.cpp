@@ -1,0 +1,155 @@
+// modelexport bench: time and memory of whole exports, beside a plain copy of the checkpoint.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "exporter/cli/child_process.h"
+#include "exporter/cli/command.h"
+#include "exporter/error.h"
+
+namespace modelexport::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+// A folder that is gone at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "modelexport-bench-XXXXXX").string();
+    if (!mkdtemp(name.data()))
+      throw Error(ErrorKind::unwritable, fmt::format("'{}' cannot be made", name));
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+struct Measured {
+  double seconds = 0;
+  double memory_peak_mb = 0;
+  std::map<std::string, double> stages;  // medians of what the export's metrics say
+};
+
+// Medians over `runs` runs, after one that warms the page cache.
+Measured measure(const std::vector<std::string>& command, int runs) {
+  std::vector<double> seconds, memory;
+  std::map<std::string, std::vector<double>> stages;
+  for (int run = 0; run <= runs; ++run) {
+    const ChildEnd end = run_program(command);
+    if (end.status != 0) {
+      throw Error(ErrorKind::usage, fmt::format("'{}' ended with {}", fmt::join(command, " "),
+                                                describe_status(end.status)));
+    }
+    if (run == 0) continue;
+    seconds.push_back(end.seconds);
+    memory.push_back(end.memory_peak_mb);
+    const nlohmann::json json = nlohmann::json::parse(end.output, nullptr, false);
+    if (!json.is_object() || !json.contains("metrics")) continue;
+    for (const auto& [name, value] : json["metrics"].items()) {
+      if (name.ends_with("_time")) stages[name].push_back(value);
+    }
+  }
+  Measured measured{median(seconds), median(memory), {}};
+  for (const auto& [name, values] : stages) measured.stages[name] = median(values);
+  return measured;
+}
+
+nlohmann::json to_json(const Measured& measured) {
+  nlohmann::json json = {{"seconds", measured.seconds},
+                         {"memory_peak_mb", measured.memory_peak_mb}};
+  if (!measured.stages.empty()) json["stages"] = measured.stages;
+  return json;
+}
+
+struct BenchCommand {
+  std::string model;
+  std::string against;
+  std::vector<std::string> arguments;  // passed on to export
+  int runs = 5;
+  Console console;
+  Settings settings;
+  ConfigOption config;
+
+  void run() {
+    config.read_into(settings);
+    check_model_file(model);
+    const TemporaryFolder folder;
+    const std::string self = fs::read_symlink("/proc/self/exe").string();
+    std::vector<std::string> command = {self,    "export", model, "-o", folder.file("model.onnx"),
+                                        "--json"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+
+    const Measured start = measure({self, "ops", "--quiet"}, runs);
+    const Measured copy = measure({"cp", model, folder.file("copy")}, runs);
+    const Measured whole = measure(command, runs);
+    const double ratio = (whole.seconds - start.seconds) / copy.seconds;
+    nlohmann::json json = {{"model", model},      {"bytes", fs::file_size(model)},
+                           {"runs", runs},        {"start", to_json(start)},
+                           {"cp", to_json(copy)}, {"export", to_json(whole)},
+                           {"ratio_to_cp", ratio}};
+    const auto row = [&](const std::string& name, const Measured& measured) {
+      console.say(fmt::format("{:<32} {:8.3f} s {:8.0f} MB", name, measured.seconds,
+                              measured.memory_peak_mb));
+    };
+    row("export, whole process", whole);
+    for (const auto& [name, seconds] : whole.stages)
+      console.say(fmt::format("  {:<30} {:8.3f} s", name, seconds));
+    row("start of LibTorch", start);
+    row("cp of the checkpoint", copy);
+    console.say(fmt::format("export without the start takes {:.2f} x cp", ratio));
+    if (!against.empty()) {
+      const Measured other = measure({"/bin/sh", "-c", against}, runs);
+      json["against"] = to_json(other);
+      json["against"]["command"] = against;
+      json["speedup"] = other.seconds / whole.seconds;
+      row("against", other);
+      console.say(fmt::format("export is {:.1f} x as fast", other.seconds / whole.seconds));
+    }
+    if (console.json) fmt::print("{}\n", json.dump(2));
+  }
+};
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, int&) {
+  CLI::App* sub =
+      app.add_subcommand("bench", "Measure whole exports: stages, memory, ratio to a plain copy");
+  auto command = std::make_shared<BenchCommand>();
+  add_model_option(*sub, command->model);
+  sub->add_option("ARGUMENTS", command->arguments, "options of export, after --")->type_name("");
+  command->settings.add("against", command->against, "a shell command to measure beside it");
+  command->settings.add("runs", command->runs, "runs of each; medians are shown", 1);
+  command->console.declare(command->settings);
+  command->settings.add_to(*sub);
+  command->config.add_to(*sub);
+  sub->footer(
+      "Examples:\n"
+      "  modelexport bench bert.pt\n"
+      "  modelexport bench bert.pt --runs 9 --json -- --weights in-place\n"
+      "  modelexport bench bert.pt --against 'pnnx bert.pt inputshape=[1,12]i64'");
+  sub->callback([command] { command->run(); });
+}
+
+}  // namespace modelexport::cli

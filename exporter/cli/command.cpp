@@ -1,0 +1,80 @@
+#include "exporter/cli/command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "exporter/error.h"
+
+namespace modelexport::cli {
+
+void Console::declare(Settings& settings) {
+  settings.add("json", json, "one JSON object on standard output, for programs");
+  settings.add("quiet", quiet, "no summary");
+}
+
+void Console::say(std::string_view line) const {
+  if (!json && !quiet) fmt::print("{}\n", line);
+}
+
+void Console::warn(std::string_view text) const {
+  fmt::print(stderr, "modelexport: warning: {}\n", text);
+}
+
+void Console::progress(std::string_view stage) const {
+  if (quiet || !isatty(STDERR_FILENO)) return;
+  fmt::print(stderr, "\r\033[K{}{}", stage, stage.empty() ? "" : "...");
+  std::fflush(stderr);
+}
+
+void ConfigOption::add_to(CLI::App& app) {
+  app.add_option("--config", path_, "options in a YAML file, by the same names")->type_name("FILE");
+}
+
+void ConfigOption::read_into(Settings& settings) const {
+  if (!path_.empty()) settings.read_yaml(path_);
+}
+
+void add_model_option(CLI::App& app, std::string& model) {
+  app.add_option("MODEL,--model", model, "TorchScript checkpoint (.pt)")->required()->type_name("");
+}
+
+void check_model_file(const std::string& model) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(model, ignored)) return;
+  const std::string name = std::filesystem::path(model).filename().replace_extension().string();
+  throw Error(ErrorKind::unreadable,
+              fmt::format("'{}' is no file; models/trace.py NAME -o {}.pt makes a TorchScript "
+                          "checkpoint of a transformers model",
+                          model, name.empty() ? "NAME" : name));
+}
+
+void declare_input_settings(Settings& settings, ExportOptions& options) {
+  settings.add(
+      "inputs", options.inputs.files,
+      "example inputs: a torch.save'd tensor, tuple, list or dict (.pt), or .npz; a second file "
+      "of other sizes makes what differs dynamic");
+  settings.add(
+      "input", options.inputs.specs,
+      "an input to make up: 'NAME:DTYPE[batch=2,seq=16,64]=range(LO,HI)'; dimensions with a "
+      "name are dynamic");
+  settings.add_choice("dynamic", "find the dynamic dimensions by running the module at other sizes",
+                      {"none", "auto"},
+                      [&options](size_t index) { options.inputs.dynamic_auto = index == 1; });
+  settings.add("seed", options.inputs.seed, "of made-up inputs");
+  settings.add("load-library", options.load_library, "shared library with custom operators");
+}
+
+void declare_export_settings(Settings& settings, ExportOptions& options) {
+  declare_input_settings(settings, options);
+  settings.add("opset", options.opset, "target opset", 17, 23);
+  settings.add_choice("weights", "where the weights go", {"external", "embed", "in-place"},
+                      [&options](size_t index) { options.weights = static_cast<Weights>(index); });
+  settings.add("verify", options.verify, "compare numbers: ONNX Runtime against LibTorch");
+  settings.add("runtime", options.runtime, "libonnxruntime.so, or the folder that holds it");
+}
+
+}  // namespace modelexport::cli

@@ -1,0 +1,78 @@
+// modelexport export: checkpoint to tagged ONNX.
+#include "exporter/export.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "exporter/cli/command.h"
+#include "exporter/cli/summary.h"
+#include "exporter/onnx/pending_file.h"
+
+namespace modelexport::cli {
+namespace {
+
+struct ExportCommand {
+  std::string model;
+  ExportOptions options;
+  std::string metrics_file;
+  int max_depth = 5;
+  Console console;
+  Settings settings;
+  ConfigOption config;
+
+  void run() {
+    config.read_into(settings);
+    check_model_file(model);
+    options.progress = [this](std::string_view stage) { console.progress(stage); };
+    const ExportResult result = export_reporting_progress();
+    for (const std::string& text : result.diagnostics) console.warn(text);
+    if (!metrics_file.empty()) {
+      onnx::write_file(metrics_file, metrics_json(result).dump(2) + "\n");
+    }
+    if (console.json) fmt::print("{}\n", result_json(result).dump(2));
+    print_summary(console, result, max_depth);
+    require_match(result.report.numbers);
+  }
+
+  ExportResult export_reporting_progress() {
+    const auto clear = [this](void*) { console.progress(""); };
+    const std::unique_ptr<void, decltype(clear)> at_end(this, clear);
+    return export_checkpoint(model, options);
+  }
+};
+
+}  // namespace
+
+void add_export_command(CLI::App& app, int&) {
+  CLI::App* sub = app.add_subcommand("export", "Export a TorchScript checkpoint to tagged ONNX");
+  auto command = std::make_shared<ExportCommand>();
+  add_model_option(*sub, command->model);
+  sub->add_option("-o,--output", command->options.output,
+                  "ONNX file to write (default MODEL.onnx; weights beside it, in FILE.data)")
+      ->type_name("FILE");
+  Settings& settings = command->settings;
+  declare_export_settings(settings, command->options);
+  settings.add("metrics", command->metrics_file,
+               "write times, memory and counts to this JSON file");
+  command->console.declare(settings);
+  settings.section("extraction");
+  settings.add("max-depth", command->max_depth, "levels of the module tree that are shown; 0: all",
+               0);
+  settings.add("include-torch-nn", command->options.include_torch_nn,
+               "torch.nn modules have a part in hierarchy_tag");
+  settings.add_to(*sub);
+  command->config.add_to(*sub);
+  sub->footer(
+      "Examples:\n"
+      "  modelexport export bert.pt --verify\n"
+      "  modelexport export bert.pt -o bert.onnx --inputs short.pt --inputs long.pt\n"
+      "  modelexport export bert.pt --input 'input_ids:int64[batch=2,seq=16]=range(0,30522)' \\\n"
+      "                             --input 'attention_mask:int64[batch,seq]'\n"
+      "  modelexport export vit.pt --dynamic auto --opset 23 --weights in-place");
+  sub->callback([command] { command->run(); });
+}
+
+}  // namespace modelexport::cli

@@ -1,0 +1,159 @@
+#include "exporter/cli/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "exporter/error.h"
+#include "tagging/tree.h"
+
+namespace modelexport::cli {
+namespace {
+
+std::string size_text(uint64_t bytes) {
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  double size = static_cast<double>(bytes);
+  const char* unit = "";
+  for (const char* next : {"kB", "MB", "GB", "TB"}) {
+    if (size < 1000) break;
+    size /= 1000;
+    unit = next;
+  }
+  return fmt::format("{:.1f} {}", size, unit);
+}
+
+struct Worst {
+  size_t runs = 0, outputs = 0;
+  double abs = 0, rel = 0;
+};
+
+Worst worst_of(const std::vector<NumericRun>& runs) {
+  Worst worst;
+  for (const NumericRun& run : runs) {
+    ++worst.runs;
+    worst.outputs = std::max(worst.outputs, run.outputs.size());
+    for (const analysis::Difference& difference : run.outputs) {
+      worst.abs = std::max(worst.abs, difference.max_abs);
+      worst.rel = std::max(worst.rel, difference.max_rel);
+    }
+  }
+  return worst;
+}
+
+}  // namespace
+
+nlohmann::json metrics_json(const ExportResult& result) {
+  const Metrics& m = result.report.metrics;
+  const tagging::TagCounts& tags = result.report.tags;
+  const double coverage =
+      tags.total == 0 ? 100.0
+                      : 100.0 * static_cast<double>(tags.tagged) / static_cast<double>(tags.total);
+  return {{"load_time", m.load_time},
+          {"analysis_time", m.analysis_time},
+          {"export_time", m.export_time},
+          {"tag_injection_time", m.tag_injection_time},
+          {"write_time", m.write_time},
+          {"check_time", m.check_time},
+          {"verify_time", m.verify_time},
+          {"total_time", m.total_time},
+          {"memory_peak_mb", m.memory_peak_mb},
+          {"total_nodes", tags.total},
+          {"tagged_nodes", tags.tagged},
+          {"coverage_percentage", coverage},
+          {"direct_tags", tags.direct},
+          {"merged_tags", tags.merged},
+          {"root_tags", tags.root},
+          {"validation_success_rate", result.report.validation_success_rate},
+          {"parameters", result.report.parameters},
+          {"parameter_bytes", result.report.parameter_bytes},
+          {"weight_bytes_written", result.model.data_bytes}};
+}
+
+nlohmann::json numbers_json(const std::vector<NumericRun>& runs) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const NumericRun& run : runs) {
+    nlohmann::json outputs = nlohmann::json::array();
+    for (const analysis::Difference& difference : run.outputs) {
+      nlohmann::json output = {{"name", difference.name},
+                               {"matches", difference.matches},
+                               {"dtype", name(difference.dtype)},
+                               {"shape", difference.dims},
+                               {"max_abs", difference.max_abs},
+                               {"max_rel", difference.max_rel},
+                               {"mismatched", difference.mismatched}};
+      if (!difference.reason.empty()) output["reason"] = difference.reason;
+      outputs.push_back(std::move(output));
+    }
+    list.push_back({{"sizes", run.sizes}, {"outputs", std::move(outputs)}});
+  }
+  return list;
+}
+
+nlohmann::json result_json(const ExportResult& result) {
+  nlohmann::json json = {{"model",
+                          {{"file", result.model.onnx},
+                           {"bytes", result.model.onnx_bytes},
+                           {"opset", result.graph.opset}}},
+                         {"metrics", metrics_json(result)},
+                         {"diagnostics", result.diagnostics}};
+  if (!result.model.data.empty()) json["model"]["data"] = result.model.data;
+  if (!result.model.hierarchy.empty()) json["model"]["hierarchy"] = result.model.hierarchy;
+  if (!result.report.numbers.empty()) json["numbers"] = numbers_json(result.report.numbers);
+  return json;
+}
+
+void print_numbers(const Console& console, const std::vector<NumericRun>& runs) {
+  for (const NumericRun& run : runs) {
+    console.say(run.sizes);
+    for (const analysis::Difference& difference : run.outputs) {
+      console.say(fmt::format("  {} {}", difference.matches ? "ok  " : "FAIL",
+                              analysis::describe(difference)));
+    }
+  }
+}
+
+void print_summary(const Console& console, const ExportResult& result, int max_depth) {
+  if (console.json || console.quiet) return;
+  const tagging::TreeOptions tree{.max_depth = max_depth};
+  console.say(tagging::format_tree(tagging::tree_rows(result.program, &result.graph, tree), tree));
+  const ExportReport& report = result.report;
+  console.say(fmt::format("written   {}: {} nodes, opset {}, {}", result.model.onnx,
+                          report.tags.total, result.graph.opset,
+                          size_text(result.model.onnx_bytes)));
+  if (!result.model.data.empty()) {
+    console.say(
+        fmt::format("          {}: {}", result.model.data, size_text(result.model.data_bytes)));
+  }
+  if (!result.model.hierarchy.empty()) console.say("          " + result.model.hierarchy);
+  console.say(fmt::format("tags      {} of {} nodes: {} direct, {} merged, {} root",
+                          report.tags.tagged, report.tags.total, report.tags.direct,
+                          report.tags.merged, report.tags.root));
+  console.say(
+      fmt::format("checked   {} parameters and buffers, {}, byte for byte against the live "
+                  "module; structure and tags",
+                  report.parameters, size_text(report.parameter_bytes)));
+  if (!report.numbers.empty()) {
+    const Worst worst = worst_of(report.numbers);
+    console.say(
+        fmt::format("verified  {} outputs at {} sizes: max abs difference {:.2g}, max rel {:.2g}",
+                    worst.outputs, worst.runs, worst.abs, worst.rel));
+  }
+  console.say(fmt::format("took      {:.2f} s, {:.0f} MB at most", report.metrics.total_time,
+                          report.metrics.memory_peak_mb));
+}
+
+void require_match(const std::vector<NumericRun>& runs) {
+  std::string text;
+  for (const NumericRun& run : runs) {
+    for (const analysis::Difference& difference : run.outputs) {
+      if (difference.matches) continue;
+      text += fmt::format("\n  {} (inputs {})", analysis::describe(difference), run.sizes);
+    }
+  }
+  if (text.empty()) return;
+  throw Error(ErrorKind::mismatch, "ONNX Runtime and LibTorch differ:" + text);
+}
+
+}  // namespace modelexport::cli

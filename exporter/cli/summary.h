@@ -1,0 +1,26 @@
+// What an export has to say: for people, and for programs.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "exporter/cli/command.h"
+#include "exporter/export.h"
+
+namespace modelexport::cli {
+
+// The metrics, by the names that scripts rely on.
+nlohmann::json metrics_json(const ExportResult& result);
+// The whole: model (files), metrics, numbers, diagnostics.
+nlohmann::json result_json(const ExportResult& result);
+nlohmann::json numbers_json(const std::vector<NumericRun>& runs);
+
+// Module tree, files, tags, checks, time.
+void print_summary(const Console& console, const ExportResult& result, int max_depth);
+void print_numbers(const Console& console, const std::vector<NumericRun>& runs);
+
+// Throws Error{mismatch} naming the outputs that differ, if any do.
+void require_match(const std::vector<NumericRun>& runs);
+
+}  // namespace modelexport::cli

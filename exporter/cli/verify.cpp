@@ -1,0 +1,64 @@
+// modelexport verify: numbers, ONNX Runtime against LibTorch.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "exporter/cli/command.h"
+#include "exporter/cli/summary.h"
+
+namespace modelexport::cli {
+namespace {
+
+struct VerifyCommand {
+  std::string onnx_file;
+  std::string model;
+  ExportOptions options;
+  Console console;
+  Settings settings;
+  ConfigOption config;
+
+  void run() {
+    config.read_into(settings);
+    check_model_file(model);
+    frontend::LiveModule module(model, options.load_library);
+    module.set_examples(options.inputs);
+    const Program program = module.trace();
+    const std::vector<NumericRun> runs =
+        compare_numbers(module, program, onnx_file, options.runtime);
+    if (console.json) fmt::print("{}\n", nlohmann::json{{"numbers", numbers_json(runs)}}.dump(2));
+    print_numbers(console, runs);
+    require_match(runs);
+  }
+};
+
+}  // namespace
+
+void add_verify_command(CLI::App& app, int&) {
+  CLI::App* sub = app.add_subcommand(
+      "verify", "Compare the numbers of an ONNX file with those of the live module");
+  auto command = std::make_shared<VerifyCommand>();
+  sub->add_option("FILE", command->onnx_file, "ONNX file, of any exporter")
+      ->required()
+      ->type_name("");
+  sub->add_option("--model", command->model, "TorchScript checkpoint (.pt)")
+      ->required()
+      ->type_name("MODEL");
+  declare_input_settings(command->settings, command->options);
+  command->settings.add("runtime", command->options.runtime,
+                        "libonnxruntime.so, or the folder that holds it");
+  command->console.declare(command->settings);
+  command->settings.add_to(*sub);
+  command->config.add_to(*sub);
+  sub->footer(
+      "Outputs are compared at the examples and, where dimensions are dynamic, at three other "
+      "sizes:\n"
+      "relative tolerance 1e-3, absolute 1e-4 for float32.\n\n"
+      "Examples:\n"
+      "  modelexport verify bert.onnx --model bert.pt\n"
+      "  modelexport verify bert.onnx --model bert.pt --inputs short.pt --inputs long.pt --json");
+  sub->callback([command] { command->run(); });
+}
+
+}  // namespace modelexport::cli

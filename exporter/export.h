@@ -1,0 +1,97 @@
+// TorchScript checkpoint in, tagged and cross-checked ONNX file out: what the command's `export`
+// does.
+//
+//   ExportResult result = export_checkpoint("bert.pt", {.output = "bert.onnx", .verify = true});
+//   for (const std::string& text : result.diagnostics) ...
+//
+// Throws Error (error.h) whose kind tells what went wrong. Whatever is thrown before the files are
+// written leaves nothing under the output's name; a mismatch found in the written files leaves
+// them, to be looked at.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analysis/numeric.h"
+#include "exporter/frontend/live_module.h"
+#include "exporter/graph/graph.h"
+#include "exporter/program/program.h"
+#include "tagging/tags.h"
+
+namespace modelexport {
+
+enum class Weights : uint8_t {
+  external,  // in OUT.onnx.data, beside the ONNX file
+  embed,     // within the ONNX file, which must stay under 2 GB
+  in_place,  // in the checkpoint itself, to which the ONNX file refers
+};
+
+// Each has the name of its command-line option.
+struct ExportOptions {
+  std::string output;                     // default: the checkpoint's path, ending in .onnx
+  frontend::InputOptions inputs;          // --inputs, --input, --dynamic auto, --seed
+  std::vector<std::string> load_library;  // custom operators
+  int opset = 20;                         // 17..23
+  Weights weights = Weights::external;
+  bool include_torch_nn = false;  // torch.nn modules have a part in hierarchy_tag
+  bool verify = false;            // compare numbers: ONNX Runtime against LibTorch
+  std::string runtime;            // libonnxruntime; empty: as exporter/runtime/session.h says
+  std::function<void(std::string_view)> progress;  // told the name of each stage as it begins
+};
+
+// Files, sizes in bytes.
+struct WrittenFiles {
+  std::string onnx;
+  std::string data;       // empty if there is none
+  std::string hierarchy;  // OUT.hierarchy.json
+  uint64_t onnx_bytes = 0;
+  uint64_t data_bytes = 0;
+};
+
+// The metrics that are written by these names, in seconds and MB (10^6 bytes).
+struct Metrics {
+  double load_time = 0;           // the checkpoint
+  double analysis_time = 0;       // running the module on its examples, and what it does
+  double export_time = 0;         // lowering and passes
+  double tag_injection_time = 0;  // names and tags
+  double write_time = 0;
+  double check_time = 0;   // of the written files against the live module
+  double verify_time = 0;  // numbers, if asked for
+  double total_time = 0;
+  double memory_peak_mb = 0;  // of the process so far
+};
+
+// One run at certain sizes.
+struct NumericRun {
+  std::string sizes;  // "input_ids [2, 16], attention_mask [2, 16]"
+  std::vector<analysis::Difference> outputs;
+};
+
+struct ExportReport {
+  Metrics metrics;
+  tagging::TagCounts tags;
+  size_t parameters = 0;  // in the file, each equal to the live module's, byte for byte
+  uint64_t parameter_bytes = 0;
+  double validation_success_rate = 0;  // of all checks made, 0..1
+  std::vector<NumericRun> numbers;     // empty unless asked for
+};
+
+struct ExportResult {
+  WrittenFiles model;
+  ExportReport report;
+  std::vector<std::string> diagnostics;  // what the user should know
+  Program program;
+  graph::Graph graph;
+};
+
+ExportResult export_checkpoint(const std::string& path, const ExportOptions& options);
+
+// The numbers alone: the examples of `module`, and three other sizes at which it runs. `program` is
+// its trace().
+std::vector<NumericRun> compare_numbers(const frontend::LiveModule& module, const Program& program,
+                                        const std::string& onnx_path, const std::string& runtime);
+
+}  // namespace modelexport
