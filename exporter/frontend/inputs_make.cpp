@@ -357,9 +357,6 @@ Examples make_examples(const torch::jit::Module& module, const InputOptions& opt
       examples = add_example_at_other_sizes(module, std::move(examples), named, options.seed);
     }
   }
-  if (options.dynamic_auto) {
-    examples = find_dynamic_dims(module, std::move(examples), options.seed);
-  }
   return examples;
 }
 

@@ -285,7 +285,7 @@ def forward(self, ids, mask, w):
 )");
   const std::string file = save(
       "auto.pt", c10::ivalue::Tuple::create(at::ones({1, 3}), at::ones({1, 3}), at::ones({3, 4})));
-  const Examples made = make_examples(module, {.files = {file}, .dynamic_auto = true}, {});
+  const Examples made = find_dynamic_dims(module, make_examples(module, {.files = {file}}, {}), 0);
   ASSERT_EQ(made.examples.size(), 2u);
   const Sizes sizes = sizes_of(module, made.examples[1]);
   EXPECT_NE(sizes[0][0], 1);
@@ -303,7 +303,7 @@ def forward(self, x, past, mask):
 )");
   const std::string file = save(
       "past.pt", c10::ivalue::Tuple::create(at::ones({2, 3}), at::ones({2, 5}), at::ones({2, 8})));
-  const Examples made = make_examples(module, {.files = {file}, .dynamic_auto = true}, {});
+  const Examples made = find_dynamic_dims(module, make_examples(module, {.files = {file}}, {}), 0);
   const Sizes sizes = sizes_of(module, made.examples.at(1));
   EXPECT_NE(sizes[0][1], 3);
   EXPECT_NE(sizes[1][1], 5);
@@ -325,7 +325,7 @@ TEST(DynamicDims, TrialsLeaveTheStateAlone) {
   torch::jit::Module module("Test");
   module.register_buffer("seen", at::zeros({1}));
   module.define("def forward(self, x):\n    self.seen.add_(1)\n    return x + self.seen\n");
-  make_examples(module, {.specs = {"x:float32[b=2]"}, .dynamic_auto = true}, {});
+  find_dynamic_dims(module, make_examples(module, {.specs = {"x:float32[b=2]"}}, {}), 0);
   EXPECT_EQ(module.attr("seen").toTensor().item<float>(), 0);
 }
 
