@@ -70,7 +70,8 @@ class TagReader {
       return report(id, fmt::format("{} classes, but {} names", classes->size(), names->size()));
     if (const std::string* text = find(metadata, tagging::kNamespace);
         text && *text != namespace_of(*names, *classes))
-      report(id, fmt::format("namespace \"{}\" contradicts the lists of names and classes", *text));
+      return report(
+          id, fmt::format("namespace \"{}\" contradicts the lists of names and classes", *text));
 
     uint32_t level = kNone;
     for (size_t i = 0; i + 1 < classes->size(); ++i)

@@ -1,0 +1,154 @@
+#include "analysis/parameter_uses.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <unordered_map>
+
+namespace modelexport::analysis {
+namespace {
+
+// Operators that look up rows of their first argument by their index argument.
+bool is_lookup(std::string_view op) {
+  return op == "aten::embedding" || op == "aten::embedding_bag" || op == "aten::index_select" ||
+         op == "aten::index" || op == "aten::gather";
+}
+
+// Operators whose result depends on the shape of their argument only.
+bool reads_shape_only(std::string_view op) {
+  return op == "aten::size" || op == "aten::sym_size" || op == "aten::numel" || op == "aten::len" ||
+         op == "aten::dim" || op.ends_with("_like");
+}
+
+bool computes_attention(std::string_view op) {
+  return op == "aten::scaled_dot_product_attention" || op == "aten::softmax" ||
+         op == "aten::_softmax" || op == "aten::_scaled_dot_product_flash_attention_for_cpu";
+}
+
+// Bytes of a storage that a tensor spans.
+struct Range {
+  int64_t begin = 0, end = 0;
+  bool overlaps(const Range& other) const { return begin < other.end && other.begin < end; }
+};
+Range range_of(const Tensor& tensor) {
+  if (tensor.element_count() == 0) return {};
+  const auto width = static_cast<int64_t>(byte_size(tensor.dtype));
+  int64_t last = tensor.offset;
+  for (size_t i = 0; i < tensor.sizes.size(); ++i)
+    last += (tensor.sizes[i] - 1) * tensor.strides[i];
+  return {tensor.offset * width, (last + 1) * width};
+}
+
+template <typename Visit>
+void for_each_value(const Argument& argument, Visit visit) {
+  if (const auto* value = std::get_if<ValueRef>(&argument)) visit(value->id);
+  if (const auto* list = std::get_if<ArgumentList>(&argument))
+    for (const Argument& element : *list) for_each_value(element, visit);
+}
+
+class UseFinder {
+ public:
+  explicit UseFinder(const Program& program) : program_(program) {
+    by_position_.assign(program.values.size(), true);
+    for (const Port& port : program.inputs) by_position_[port.value] = false;
+    attends_.assign(program.scopes.size(), false);
+    look_at(program.body);
+    for (TensorId id = 0; id < program.tensors.size(); ++id)
+      if (program.tensors[id].role != Role::constant)
+        by_storage_[program.tensors[id].storage].push_back(id);
+  }
+
+  ParameterUses run() {
+    result_.uses.resize(program_.tensors.size());
+    result_.overlaps.resize(program_.tensors.size());
+    for (TensorId id = 0; id < program_.tensors.size(); ++id)
+      if (program_.tensors[id].role != Role::constant)
+        for (TensorId other : parameters_in(program_.tensors[id]))
+          if (other != id) result_.overlaps[id].push_back(other);
+    add_uses(program_.body);
+    return std::move(result_);
+  }
+
+ private:
+  const std::string& op_name(const Op& op) const { return program_.origins[op.origin].op; }
+
+  // The call of a module that a scope is part of.
+  ScopeId call_of(ScopeId scope) const {
+    while (program_.scopes[scope].parent != kNone) {
+      const Scope& own = program_.scopes[scope];
+      const Scope& above = program_.scopes[own.parent];
+      if (own.module != kNone && (own.module != above.module || own.path != above.path)) break;
+      scope = own.parent;
+    }
+    return scope;
+  }
+
+  // Goes through the operators in order, so that what is known of their arguments comes first.
+  void look_at(const Block& block) {
+    for (const Op& op : block.ops) {
+      const std::string& name = op_name(op);
+      if (computes_attention(name)) attends_[call_of(program_.origins[op.origin].scope)] = true;
+      bool by_position = reads_shape_only(name) || arguments_by_position(op, 0);
+      for (const Block& inner : op.blocks) {
+        for (ValueId value : inner.inputs) by_position_[value] = by_position;
+        look_at(inner);
+        for (ValueId value : inner.outputs) by_position = by_position && by_position_[value];
+      }
+      for (ValueId value : op.outputs)
+        if (value != kNone)
+          by_position_[value] = by_position || program_.values[value].constant != kNone;
+    }
+  }
+
+  bool arguments_by_position(const Op& op, size_t first) const {
+    bool result = true;
+    for (size_t i = first; i < op.arguments.size(); ++i)
+      for_each_value(op.arguments[i], [&](ValueId id) { result = result && by_position_[id]; });
+    return result;
+  }
+
+  // The parameters of which a tensor has bytes.
+  std::vector<TensorId> parameters_in(const Tensor& tensor) const {
+    std::vector<TensorId> out;
+    const auto at = by_storage_.find(tensor.storage);
+    if (at == by_storage_.end()) return out;
+    for (TensorId id : at->second)
+      if (range_of(tensor).overlaps(range_of(program_.tensors[id]))) out.push_back(id);
+    return out;
+  }
+
+  void add_uses(const Block& block) {
+    for (const Op& op : block.ops) {
+      for (size_t i = 0; i < op.arguments.size(); ++i)
+        for_each_value(op.arguments[i], [&](ValueId id) {
+          const TensorId tensor = program_.values[id].constant;
+          if (tensor != kNone) add_use(op, i, tensor);
+        });
+      for (const Block& inner : op.blocks) add_uses(inner);
+    }
+  }
+
+  void add_use(const Op& op, size_t argument, TensorId tensor) {
+    ParameterUse use{.call = call_of(program_.origins[op.origin].scope)};
+    use.is_lookup = argument == 0 && is_lookup(op_name(op));
+    use.by_position = use.is_lookup && arguments_by_position(op, 1);
+    use.attention = use.call;
+    while (use.attention != kNone && !attends_[use.attention])
+      use.attention = program_.scopes[use.attention].parent;
+    use.in_attention = use.attention != kNone;
+    for (TensorId parameter : parameters_in(program_.tensors[tensor]))
+      result_.uses[parameter].push_back(use);
+  }
+
+  const Program& program_;
+  std::vector<bool> by_position_;  // by value: the same whatever the inputs' values, given shapes
+  std::vector<bool> attends_;      // by scope: does this call compute attention itself?
+  std::unordered_map<StorageId, std::vector<TensorId>> by_storage_;
+  ParameterUses result_;
+};
+
+}  // namespace
+
+ParameterUses find_parameter_uses(const Program& program) { return UseFinder(program).run(); }
+
+}  // namespace modelexport::analysis
