@@ -19,9 +19,7 @@ target_include_directories(modelexport INTERFACE
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/modelexport>)
 
 install(TARGETS modelexport EXPORT modelexportTargets)
-if(TARGET modelexport_command)
-  install(TARGETS modelexport_command)
-endif()
+install(TARGETS modelexport_command)
 # The headers that a user of the library sees: none of them includes LibTorch, onnx or protobuf.
 install(FILES exporter/export.h exporter/error.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter)
