@@ -42,7 +42,9 @@ V pdist(Call& c) {
   const V pairs = true_positions(c, is_later);
   const V from = c.gather(x, c.gather(pairs, c.constant_int(0), 1), 0);
   const V to = c.gather(x, c.gather(pairs, c.constant_int(1), 1), 0);
-  return norm(c, run(c, "Sub", {from, to}), c.number("p"), 1, false);
+  const Shape shape{c.out_shape()[0], c.shape(x)[1]};
+  const V differences = c.typed(run(c, "Sub", {from, to}), c.dtype_of(x), shape);
+  return norm(c, differences, c.number("p"), 1, false);
 }
 
 // ---- of vectors at the same place

@@ -26,14 +26,14 @@ V embedding_renorm(Call& c) {
   const DType dtype = c.dtype_of(table);
   const double p = c.number("norm_type");
   if (p != 1 && p != 2) throw Unsupported{"a norm other than 1 and 2"};
-  const V indices = c.flatten_to_1d(c.tensor("indices", DType::i64));
+  const V indices = c.tensor("indices", DType::i64);
   const V rows = c.gather(table, indices, 0);
-  const V norms = reduce(c, p == 2 ? "ReduceL2" : "ReduceL1", rows, {1}, true);
+  const V norms = reduce(c, p == 2 ? "ReduceL2" : "ReduceL1", rows, {c.rank(indices)}, true);
   const V limit = c.constant(c.number("max_norm"), dtype);
   const V scale = run(c, "Div", {limit, run(c, "Add", {norms, c.constant(1e-7, dtype)})});
   const V is_long = c.node("Greater", {norms, limit});
   const V shorter = run(c, "Where", {is_long, run(c, "Mul", {rows, scale}), rows});
-  return c.node("ScatterND", {table, c.unsqueeze(indices, {1}), shorter});
+  return c.node("ScatterND", {table, c.unsqueeze(indices, {c.rank(indices)}), shorter});
 }
 
 // ---- bags
@@ -52,21 +52,37 @@ V bag_numbers(Call& c, V indices, V starts) {
   return c.sub(c.slice(begun, 0, 0, -1), c.constant_ints({1}));
 }
 
-// Adds (or takes the maximum of) the rows of each bag; `counts`: how many there are.
-V combine(Call& c, V rows, V bags, V bag_count, int64_t mode, V counts) {
+// How many indices are in each bag: [bags, 1].
+V bag_sizes(Call& c, V bags, V bag_count) {
+  const V none = expand_to(c, c.constant_int(0), bag_count);
+  const V one_each = expand_to(c, c.constant_int(1), c.shape_of(bags));
+  const V sizes = c.node("ScatterElements", {none, bags, one_each}, {attr("reduction", "add")});
+  return c.unsqueeze(sizes, {1});
+}
+
+// The sum, mean or maximum of the rows of each bag; zero for an empty one.
+V combine(Call& c, V rows, V bags, V bag_count, int64_t mode) {
   const DType dtype = c.dtype_of(rows);
   const double neutral = mode == kMax ? -std::numeric_limits<double>::infinity() : 0;
   const V shape = concat_sizes(c, {bag_count, c.size_of(rows, 1)});
   const V none = expand_to(c, c.constant(neutral, dtype), shape);
-  const V sum = c.node("ScatterND", {none, c.unsqueeze(bags, {1}), rows},
-                       {attr("reduction", mode == kMax ? "max" : "add")});
-  if (mode == kSum) return sum;
-  const V column = c.unsqueeze(counts, {1});
+  const V combined = c.node("ScatterND", {none, c.unsqueeze(bags, {1}), rows},
+                            {attr("reduction", mode == kMax ? "max" : "add")});
+  if (mode == kSum) return combined;
+  const V sizes = bag_sizes(c, bags, bag_count);
   if (mode == kMax) {
-    const V is_empty = c.node("Equal", {column, c.constant_int(0)});
-    return c.where(is_empty, c.constant(0, dtype), sum);
+    const V is_empty = c.node("Equal", {sizes, c.constant_int(0)});
+    return c.where(is_empty, c.constant(0, dtype), combined);
   }
-  return c.div(sum, c.cast(c.node("Max", {column, c.constant_int(1)}), dtype));
+  return c.div(combined, c.cast(c.node("Max", {sizes, c.constant_int(1)}), dtype));
+}
+
+// The rows of the table in question, each with its weight.
+V weighted_rows(Call& c, V table, V indices) {
+  const DType wide = c.dtype_of(table) == DType::f64 ? DType::f64 : DType::f32;
+  const V rows = c.cast(c.gather(table, indices, 0), wide);
+  const V weights = c.optional_tensor("per_sample_weights");
+  return weights == kOmitted ? rows : c.mul(rows, c.unsqueeze(c.cast(weights, wide), {1}));
 }
 
 std::vector<V> embedding_bags(Call& c, std::optional<int64_t> padding) {
@@ -76,25 +92,17 @@ std::vector<V> embedding_bags(Call& c, std::optional<int64_t> padding) {
   const V table = c.tensor("weight"), indices = c.tensor("indices", DType::i64);
   V starts = c.tensor("offsets", DType::i64);
   if (c.boolean("include_last_offset")) starts = c.slice(starts, 0, 0, -1);
-  const V bag_count = c.size_of(starts, 0);
-  V bags = bag_numbers(c, indices, starts);
-  // Padding goes into a bag of its own, behind the others.
-  if (padding)
-    bags = c.where(c.node("Equal", {indices, c.constant_int(*padding)}), bag_count, bags);
-  const V bags_and_padding = padding ? add_sizes(c, bag_count, c.constant_ints({1})) : bag_count;
-  const DType dtype = c.dtype_of(table);
-  const DType wide = dtype == DType::f64 ? dtype : DType::f32;
-  V rows = c.cast(c.gather(table, indices, 0), wide);
-  if (const V weights = c.optional_tensor("per_sample_weights"); weights != kOmitted) {
-    rows = c.mul(rows, c.unsqueeze(c.cast(weights, wide), {1}));
+  V bags = bag_numbers(c, indices, starts), bag_count = c.size_of(starts, 0);
+  if (padding) {
+    // Padding goes into a bag of its own, behind the others.
+    const V is_padding = c.node("Equal", {indices, c.constant_int(*padding)});
+    bags = c.where(is_padding, bag_count, bags);
+    bag_count = add_sizes(c, bag_count, c.constant_ints({1}));
   }
-  const V counts = c.node("ScatterElements",
-                          {expand_to(c, c.constant_int(0), bags_and_padding), bags,
-                           expand_to(c, c.constant_int(1), c.shape_of(indices))},
-                          {attr("reduction", "add")});
-  const V result = combine(c, rows, bags, bags_and_padding, mode, counts);
-  const V combined = c.cast(padding ? c.slice(result, 0, 0, -1) : result, dtype);
-  return {combined, unused_result(c, 1, "the bag of each index"),
+  const V rows = weighted_rows(c, table, indices);
+  const V result = combine(c, rows, bags, bag_count, mode);
+  return {c.cast(padding ? c.slice(result, 0, 0, -1) : result, c.dtype_of(table)),
+          unused_result(c, 1, "the bag of each index"),
           unused_result(c, 2, "the sizes of the bags"),
           unused_result(c, 3, "the rows with the maxima")};
 }

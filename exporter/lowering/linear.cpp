@@ -104,6 +104,27 @@ V matrix_power(Call& c) {
   return expand(c, identity, c.out_shape());
 }
 
+// The powers of the last axis of `x`, as a further axis.
+V powers(Call& c, V x, V exponents) {
+  const V base = c.unsqueeze(c.cast(x, c.out_dtype()), {c.rank(x)});
+  return run(c, "Pow", {base, c.cast(exponents, c.out_dtype())});
+}
+
+// aten::vander(Tensor x, int? N=None, bool increasing=False) -> Tensor
+V vander(Call& c) {
+  const V x = c.tensor("x");
+  c.ignore({"N"});
+  const V exponents = iota(c, c.out_shape()[1]);
+  if (c.boolean("increasing")) return powers(c, x, exponents);
+  return powers(c, x, c.slice(exponents, 0, -1, INT64_MIN, -1));
+}
+
+// aten::linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor
+V linalg_vander(Call& c) {
+  c.ignore({"N"});
+  return powers(c, c.tensor("x"), iota(c, c.out_shape().back()));
+}
+
 // ---- a product added to a tensor
 // -------------------------------------------------------------------
 
@@ -266,6 +287,7 @@ std::span<const Row> linear_table() {
       {"aten::linalg_matrix_power", matrix_power},
       {"aten::linalg_multi_dot", multi_dot},
       {"aten::linalg_vecdot", vecdot},
+      {"aten::linalg_vander", linalg_vander},
       {"aten::linear", linear},
       {"aten::matmul", matmul},
       {"aten::matrix_power", matrix_power},
@@ -273,6 +295,7 @@ std::span<const Row> linear_table() {
       {"aten::mm.dtype", mm_dtype},
       {"aten::mv", mv},
       {"aten::outer", outer},
+      {"aten::vander", vander},
       {"aten::vdot", matmul},
   };
   static const std::vector<Row> kAll = joined(joined(kRows, contraction_rows()), distance_rows());

@@ -1,7 +1,6 @@
 // Packed sequences: the steps of sequences of different lengths, longest first, without padding.
 // batch_sizes says how many sequences have each step.
 #include "exporter/lowering/indexing.h"
-#include "exporter/lowering/kernels.h"
 #include "exporter/lowering/recurrent.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/tables.h"
@@ -11,7 +10,8 @@ namespace {
 
 // How many of the booleans [time, batch] are true along an axis.
 V count(Call& c, V valid, int64_t axis, DType dtype) {
-  return reduce(c, "ReduceSum", c.cast(valid, dtype), {axis}, false);
+  return c.node("ReduceSum", {c.cast(valid, dtype), c.constant_ints({axis})},
+                {attr("keepdims", 0)});
 }
 
 // The steps that sequences have: booleans [time, batch].

@@ -19,7 +19,12 @@ std::vector<int64_t> leading_axes(int64_t count) {
 // ---- repetition
 // ------------------------------------------------------------------------------------
 
-// `counts`: 1-D int64, at most one per axis of the result; they count from the last axis.
+// `counts`: 1-D int64, one per axis.
+V tile_axes(Call& c, V x, V counts) {
+  return c.cast(c.node("Tile", {without_bf16(c, x), counts}), c.out_dtype());
+}
+
+// `counts`: 1-D int64, from the last axis; there may be fewer or more of them than axes.
 V tile(Call& c, V x, V counts) {
   const std::optional<std::vector<int64_t>> known = c.known_integers(counts);
   const int64_t given = known ? static_cast<int64_t>(known->size()) : c.shape(counts)[0];
@@ -28,7 +33,7 @@ V tile(Call& c, V x, V counts) {
   }
   x = c.unsqueeze(x, leading_axes(std::max<int64_t>(given - c.rank(x), 0)));
   if (known && std::ranges::all_of(*known, [](int64_t count) { return count == 1; })) return x;
-  return c.cast(c.node("Tile", {without_bf16(c, x), counts}), c.out_dtype());
+  return tile_axes(c, x, counts);
 }
 
 // aten::repeat(Tensor self, SymInt[] repeats) -> Tensor
@@ -48,13 +53,13 @@ V repeat_interleave_int(Call& c) {
   const std::vector<int64_t> after(c.out_rank() - 1 - axis, 1);
   const V counts = concat_sizes(c, {c.constant_ints(std::vector<int64_t>(axis + 1, 1)),
                                     c.int_list("repeats"), c.constant_ints(after)});
-  return c.reshape(tile(c, x, counts), c.out_shape());
+  return c.reshape(tile_axes(c, x, counts), c.out_shape());
 }
 
 // Position i, repeats[i] times over, for each i; in time linear in the number of results.
 V repeated_positions(Call& c, V repeats) {
   const V ends = c.node("CumSum", {repeats, c.constant_int(0)});
-  const V total = reduce(c, "ReduceSum", repeats, {0}, true);
+  const V total = c.node("ReduceSum", {repeats}, {attr("keepdims", 1)});
   // How many runs end before each place, counted by marking the ends.
   const V none = expand_to(c, c.constant_int(0), c.add(total, c.constant_ints({1})));
   const V one_each = expand_to(c, c.constant_int(1), c.shape_of(repeats));
@@ -204,6 +209,12 @@ V linalg_diagonal(Call& c) {
   return diagonal(c, x, c.integer("offset"), c.axis("dim1", c.rank(x)), c.axis("dim2", c.rank(x)));
 }
 
+// aten::trace(Tensor self) -> Tensor
+V trace(Call& c) {
+  const V elements = diagonal(c, c.tensor("self", c.out_dtype()), 0, 0, 1);
+  return reduce(c, "ReduceSum", elements, {}, false);
+}
+
 // Matrices with the last axis of `x` on a diagonal, zero elsewhere, as the last two axes.
 V embed_diagonal(Call& c, V x, int64_t last, int64_t offset) {
   const int64_t beside = std::abs(offset);
@@ -287,6 +298,7 @@ std::span<const Row> rearrange_rows() {
       {"aten::roll", roll_dims},
       {"aten::rot90", rot90},
       {"aten::tile", tile_dims},
+      {"aten::trace", trace},
       {"aten::unfold", unfold},
       {"aten::unfold_copy", unfold},
   };

@@ -143,12 +143,12 @@ V put(Call& c) {
 // ---- along one axis, a position per slice
 // --------------------------------------------------------------
 
-// The index (of at most one dimension) repeated over the other axes of the updates.
-V index_of_slices(Call& c, V index, V updates, int64_t axis) {
-  std::vector<int64_t> others(c.rank(updates));
+// The index (of at most one dimension) repeated over the other axes of updates of a shape.
+V index_of_slices(Call& c, V index, int64_t axis, int64_t rank, V shape) {
+  std::vector<int64_t> others(rank);
   std::iota(others.begin(), others.end(), 0);
   others.erase(others.begin() + axis);
-  return expand_to(c, c.unsqueeze(at_least_1d(c, index), others), c.shape_of(updates));
+  return expand_to(c, c.unsqueeze(at_least_1d(c, index), others), shape);
 }
 
 Scatter slices_of(Call& c, V updates) {
@@ -157,7 +157,8 @@ Scatter slices_of(Call& c, V updates) {
   updates = at_least_1d(c, updates);
   // A single slice may come without its axis.
   if (c.rank(updates) < c.rank(x)) updates = c.unsqueeze(updates, {axis});
-  const V index = index_of_slices(c, c.tensor("index", DType::i64), updates, axis);
+  const V index =
+      index_of_slices(c, c.tensor("index", DType::i64), axis, c.rank(updates), c.shape_of(updates));
   return {at_least_1d(c, x), axis, index, updates};
 }
 
@@ -188,10 +189,13 @@ V index_fill(Call& c) {
   const int64_t axis = c.axis("dim", c.rank(x));
   const V index = at_least_1d(c, c.tensor("index", DType::i64));
   std::vector<V> sizes;
-  for (int64_t i = 0; i < c.rank(x); ++i)
-    sizes.push_back(c.size_of(i == axis ? index : x, i == axis ? 0 : i));
-  const V value = expand_to(c, c.scalar("value", c.out_dtype()), concat_sizes(c, sizes));
-  return as_result(c, Scatter{x, axis, index_of_slices(c, index, value, axis), value}.write(c));
+  for (int64_t i = 0; i < c.rank(x); ++i) {
+    sizes.push_back(i == axis ? c.size_of(index, 0) : c.size_of(x, i));
+  }
+  const V shape = concat_sizes(c, sizes);
+  const V value = expand_to(c, c.scalar("value", c.out_dtype()), shape);
+  const V positions = index_of_slices(c, index, axis, c.rank(x), shape);
+  return as_result(c, Scatter{x, axis, positions, value}.write(c));
 }
 
 // ---- advanced indices
