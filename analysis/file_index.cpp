@@ -13,7 +13,7 @@ class FileIndex::Builder {
   explicit Builder(FileIndex& index) : index_(index) {}
 
   void build() {
-    open_block(index_.file.graph);
+    open_block(index_.file.graph, kNone);
     for (const onnx::PortView& port : index_.file.graph.inputs) {
       const uint32_t value = lookup(port.name);
       if (index_.values[value].initializer == kNone) index_.inputs.push_back(value);
@@ -46,7 +46,7 @@ class FileIndex::Builder {
   }
 
   // Defines what does not depend on the nodes: inputs and initializers.
-  void open_block(const onnx::GraphView& graph) {
+  void open_block(const onnx::GraphView& graph, uint32_t owner) {
     blocks_.emplace_back();
     for (const onnx::TensorView& tensor : graph.initializers) {
       const uint32_t value = define(tensor.name);
@@ -59,6 +59,7 @@ class FileIndex::Builder {
           at != blocks_.back().end() && index_.values[at->second].initializer != kNone;
       const uint32_t value = names_initializer ? at->second : define(port.name);
       index_.values[value].is_input = !names_initializer;
+      index_.values[value].block_owner = owner;
       index_.values[value].type = &port;
     }
   }
@@ -105,7 +106,7 @@ class FileIndex::Builder {
       if (value != kNone) index_.values[value].producer = id;
     index_.nodes.push_back(std::move(node));
     for (const auto& [attribute, graph] : view.subgraphs) {
-      open_block(graph);
+      open_block(graph, id);
       const std::vector<uint32_t> results = fill_block(graph, id);
       auto& all = index_.nodes[id].block_outputs;
       all.insert(all.end(), results.begin(), results.end());

@@ -22,6 +22,7 @@ struct FileIndex {
     const onnx::PortView* type = nullptr;  // nullptr: the file does not tell
     bool is_input = false;                 // of the model, or of a block
     bool is_output = false;                // the same
+    uint32_t block_owner = kNone;          // of a block's input: the node that owns the block
     uint32_t initializer = kNone;
     uint32_t producer = kNone;        // node
     std::vector<uint32_t> consumers;  // nodes, each once, ascending

@@ -23,10 +23,11 @@ class DagMaker {
   std::vector<ModuleDag> run() {
     choose_dags();
     for (uint32_t id = 0; id < index_.nodes.size(); ++id) add_node(id);
-    for (uint32_t id = 0; id < index_.values.size(); ++id) add_value(id);
+    // What a block hands to the node that owns it is used by that node.
+    std::vector<std::vector<uint32_t>> receivers(index_.values.size());
     for (uint32_t id = 0; id < index_.nodes.size(); ++id)
-      for (uint32_t value : index_.nodes[id].block_outputs)
-        if (index_.values[value].producer != kNone) connect(index_.values[value].producer, id);
+      for (uint32_t value : index_.nodes[id].block_outputs) receivers[value].push_back(id);
+    for (uint32_t id = 0; id < index_.values.size(); ++id) add_value(id, receivers[id]);
     for (ModuleDag& dag : dags_) {
       std::sort(dag.edges.begin(), dag.edges.end());
       dag.edges.erase(std::unique(dag.edges.begin(), dag.edges.end()), dag.edges.end());
@@ -103,22 +104,24 @@ class DagMaker {
       dags_[dag].edges.emplace_back(from, to);
   }
 
-  void add_value(uint32_t id) {
+  void add_value(uint32_t id, const std::vector<uint32_t>& receivers) {
     const FileIndex::Value& value = index_.values[id];
     if (value.initializer != kNone) return add_initializer(value);
+    std::vector<uint32_t> consumers = value.consumers;
+    consumers.insert(consumers.end(), receivers.begin(), receivers.end());
+    // A block's input comes from the node that owns the block. That is no edge: the node waits for
+    // the block, and edges make no cycles.
+    const uint32_t producer = value.producer != kNone ? value.producer : value.block_owner;
+    const uint32_t source = producer == kNone ? kNone : dag_of(producer);
     std::set<uint32_t> inputs, outputs;  // DAGs of which it is one
-    const uint32_t source = value.producer == kNone ? kNone : dag_of(value.producer);
-    for (uint32_t consumer : value.consumers) {
+    for (uint32_t consumer : consumers) {
       const uint32_t target = dag_of(consumer);
-      uint32_t common = kNone;
-      if (source != kNone) {
-        connect(value.producer, consumer);
-        common = common_dag(source, target);
-        for (uint32_t dag = source; dag != common; dag = dags_[dag].parent) outputs.insert(dag);
-      }
+      if (value.producer != kNone) connect(producer, consumer);
+      const uint32_t common = source == kNone ? kNone : common_dag(source, target);
       for (uint32_t dag = target; dag != common; dag = dags_[dag].parent) inputs.insert(dag);
+      for (uint32_t dag = source; dag != common; dag = dags_[dag].parent) outputs.insert(dag);
     }
-    if (value.is_output)
+    if (std::find(index_.outputs.begin(), index_.outputs.end(), id) != index_.outputs.end())
       for (uint32_t dag = source; dag != kNone; dag = dags_[dag].parent) outputs.insert(dag);
     for (uint32_t dag : inputs) dags_[dag].inputs.push_back(id);
     for (uint32_t dag : outputs) dags_[dag].outputs.push_back(id);
