@@ -9,11 +9,10 @@
 namespace modelexport::lowering {
 
 Builder::Builder(const Program& program, int opset)
-    : program_(program), values_(program.values.size()) {
+    : program_(program), flow_(program), values_(program.values.size()) {
   graph_.opset = opset;
   frames_.emplace_back();
   for (const Port& input : program.inputs) block_input(input.value);
-  for (const auto& [symbol, source] : frames_.back().sources) input_symbols_.insert(symbol);
 }
 
 graph::Graph Builder::finish() {
@@ -36,21 +35,23 @@ V Builder::new_value(DType dtype, std::optional<Shape> shape, Kind kind) {
 bool Builder::is_free(modelexport::ValueId id) const {
   const modelexport::Value& value = program_.values[id];
   if (value.constant != kNone) return true;
-  if (!value.size) return false;
+  if (!value.size || flow_.from_data[id]) return false;
   return is_static(*value.size) || is_input_symbol(symbol_index(*value.size));
 }
 
 V Builder::value(modelexport::ValueId id) {
-  const modelexport::Value& value = program_.values[id];
   if (is_bound(id)) return values_[id];
-  if (value.size && is_static(*value.size)) {
-    return constant(value.dtype, {}, graph::element_bytes(value.dtype, *value.size));
+  const modelexport::Value& value = program_.values[id];
+  if (!is_free(id)) {
+    throw Error(ErrorKind::internal,
+                fmt::format("value %{} of the program is used but never computed", id));
   }
   if (value.constant != kNone) return tensor(value.constant);
-  // Not bound: its place depends on the block that asks.
-  if (value.size) return symbol_number(symbol_index(*value.size));
-  throw Error(ErrorKind::internal,
-              fmt::format("value %{} of the program is used but never computed", id));
+  if (is_static(*value.size)) {
+    return constant(value.dtype, {}, graph::element_bytes(value.dtype, *value.size));
+  }
+  // Not bound: where it is made depends on the block that asks.
+  return symbol_number(symbol_index(*value.size));
 }
 
 void Builder::bind(modelexport::ValueId id, V value) {

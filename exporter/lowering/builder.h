@@ -2,8 +2,9 @@
 // of prim::If and prim::Loop around the current operator), what each value of the program became,
 // constants (stored once per contents and type), and where to take symbolic sizes from.
 //
-// Program values with known contents, and integers that are known or equal a dimension of an input,
-// come into being when they are first asked for; everything else must have been bound before.
+// Program values with known contents, and integers computed from sizes that are known or equal a
+// dimension of an input, come into being when they are first asked for; everything else must have been
+// bound before.
 #pragma once
 
 #include <functional>
@@ -12,12 +13,12 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "exporter/graph/graph.h"
 #include "exporter/lowering/call.h"
+#include "exporter/lowering/dataflow.h"
 #include "exporter/program/program.h"
 
 namespace modelexport::lowering {
@@ -31,6 +32,7 @@ class Builder {
   Builder(const Program& program, int opset);
 
   const Program& program() const { return program_; }
+  const Dataflow& flow() const { return flow_; }
   int opset() const { return graph_.opset; }
   OriginId origin() const { return origin_; }
   void set_origin(OriginId origin) { origin_ = origin; }
@@ -44,16 +46,14 @@ class Builder {
   graph::Value& at(V value) { return graph_.values[value.id]; }
   const graph::Value& at(V value) const { return graph_.values[value.id]; }
 
-  // ---- values of the program
-  // --------------------------------------------------------------------- Whether value() can give
-  // it without it having been bound.
+  // ---- values of the program -------------------------------------------------------------------
+  // Whether value() can give it without it having been bound.
   bool is_free(modelexport::ValueId id) const;
   V value(modelexport::ValueId id);
   void bind(modelexport::ValueId id, V value);
   bool is_bound(modelexport::ValueId id) const { return values_[id] != kOmitted; }
 
-  // ---- constants: initializers of the body, visible everywhere
-  // ---------------------------------------
+  // ---- constants: initializers of the body, visible everywhere -----------------------------------
   V constant(DType dtype, std::vector<int64_t> dims, std::string bytes);
   V tensor(TensorId id);
   // nullptr if the value is not an initializer.
@@ -61,8 +61,7 @@ class Builder {
   // Row-major bytes of an initializer of at most kSmallConstant elements.
   std::optional<std::string> bytes_of(V value) const;
 
-  // ---- nodes: appended to the innermost block, with the current origin
-  // ---------------------------------
+  // ---- nodes: appended to the innermost block, with the current origin ----------------------------
   void emit(std::string op_type, std::string domain, std::vector<V> inputs, std::vector<V> outputs,
             Attributes attributes);
 
@@ -77,7 +76,7 @@ class Builder {
   std::function<void(const modelexport::Block&)> lower_ops;
 
   // ---- symbols ----------------------------------------------------------------------------------
-  bool is_input_symbol(size_t symbol) const { return input_symbols_.contains(symbol); }
+  bool is_input_symbol(size_t symbol) const { return flow_.input_symbol[symbol]; }
   bool has_symbol(size_t symbol) const;
   // Its size as 1-D int64 of one element, or as rank 0; Unsupported if no visible value has it.
   // Made once, in the block where that value lives; an input of the model if one has it.
@@ -106,6 +105,7 @@ class Builder {
                 std::vector<V> outputs, Attributes attributes);
 
   const Program& program_;
+  const Dataflow flow_;
   graph::Graph graph_;
   std::vector<Frame> frames_;
   OriginId origin_ = kNone;
@@ -113,7 +113,6 @@ class Builder {
   std::unordered_map<uint32_t, size_t> initializer_of_;  // graph value -> index of its initializer
   std::map<std::tuple<DType, std::vector<int64_t>, std::string>, V> constants_;
   std::unordered_map<TensorId, V> tensors_;
-  std::unordered_set<size_t> input_symbols_;
 };
 
 }  // namespace modelexport::lowering

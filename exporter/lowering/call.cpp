@@ -32,23 +32,24 @@ std::vector<Argument> elements(const Argument& argument) {
   return {argument};
 }
 
-bool is_known_value(const Program& program, ValueRef ref) {
-  const modelexport::Value& value = program.values[ref.id];
-  return value.constant != kNone || (value.size && is_static(*value.size));
+bool is_known_value(const Builder& builder, ValueRef ref) {
+  const modelexport::Value& value = builder.program().values[ref.id];
+  return value.constant != kNone ||
+         (value.size && is_static(*value.size) && !builder.flow().from_data[ref.id]);
 }
 
-bool is_known_argument(const Program& program, const Argument& argument) {
+bool is_known_argument(const Builder& builder, const Argument& argument) {
   if (const auto* ref = std::get_if<ValueRef>(&argument)) {
-    return ref->id == kNone || is_known_value(program, *ref);
+    return ref->id == kNone || is_known_value(builder, *ref);
   }
   const auto* list = std::get_if<ArgumentList>(&argument);
   return !list || std::all_of(list->begin(), list->end(), [&](const Argument& element) {
-    return is_known_argument(program, element);
+    return is_known_argument(builder, element);
   });
 }
 
 // Numbers of a known argument: its own, or the elements of a constant tensor.
-std::vector<Number> known_numbers(const Program& program, const Argument& argument,
+std::vector<Number> known_numbers(const Builder& builder, const Argument& argument,
                                   std::string_view name) {
   if (const auto* value = std::get_if<bool>(&argument)) return {int64_t{*value}};
   if (const auto* value = std::get_if<int64_t>(&argument)) return {*value};
@@ -57,7 +58,8 @@ std::vector<Number> known_numbers(const Program& program, const Argument& argume
     throw Unsupported{fmt::format("'{}' is complex", name)};
   }
   if (const auto* ref = std::get_if<ValueRef>(&argument)) {
-    if (ref->id == kNone || !is_known_value(program, *ref)) throw depends_on_inputs(name);
+    if (ref->id == kNone || !is_known_value(builder, *ref)) throw depends_on_inputs(name);
+    const Program& program = builder.program();
     const modelexport::Value& value = program.values[ref->id];
     if (value.size && is_static(*value.size)) return {*value.size};
     const modelexport::Tensor& tensor = program.tensors[value.constant];
@@ -71,7 +73,7 @@ std::vector<Number> known_numbers(const Program& program, const Argument& argume
   if (const auto* list = std::get_if<ArgumentList>(&argument)) {
     std::vector<Number> numbers;
     for (const Argument& element : *list) {
-      const std::vector<Number> more = known_numbers(program, element, name);
+      const std::vector<Number> more = known_numbers(builder, element, name);
       numbers.insert(numbers.end(), more.begin(), more.end());
     }
     return numbers;
@@ -133,7 +135,7 @@ bool Call::is_none(std::string_view name) { return is_none_argument(argument(nam
 
 bool Call::is_known(std::string_view name) {
   const Argument& value = argument(name);
-  return !is_none_argument(value) && is_known_argument(program_, value);
+  return !is_none_argument(value) && is_known_argument(builder_, value);
 }
 
 V Call::value_of(const Argument& argument) {
@@ -178,11 +180,11 @@ V Call::sequence(std::string_view name) {
 }
 
 int64_t Call::integer(std::string_view name) {
-  return as_integer(one(known_numbers(program_, argument(name), name), name), name);
+  return as_integer(one(known_numbers(builder_, argument(name), name), name), name);
 }
 
 double Call::number(std::string_view name) {
-  return graph::to_double(one(known_numbers(program_, argument(name), name), name));
+  return graph::to_double(one(known_numbers(builder_, argument(name), name), name));
 }
 
 bool Call::boolean(std::string_view name) { return number(name) != 0; }
@@ -195,7 +197,7 @@ std::string Call::text(std::string_view name) {
 
 std::vector<int64_t> Call::integers(std::string_view name) {
   std::vector<int64_t> values;
-  for (Number number : known_numbers(program_, argument(name), name)) {
+  for (Number number : known_numbers(builder_, argument(name), name)) {
     values.push_back(as_integer(number, name));
   }
   return values;
@@ -203,7 +205,7 @@ std::vector<int64_t> Call::integers(std::string_view name) {
 
 std::vector<double> Call::numbers(std::string_view name) {
   std::vector<double> values;
-  for (Number number : known_numbers(program_, argument(name), name)) {
+  for (Number number : known_numbers(builder_, argument(name), name)) {
     values.push_back(graph::to_double(number));
   }
   return values;
@@ -264,7 +266,7 @@ Shape Call::dims(std::string_view name) {
       shape.push_back(*program_.values[ref->id].size);
       continue;
     }
-    for (Number number : known_numbers(program_, element, name)) {
+    for (Number number : known_numbers(builder_, element, name)) {
       shape.push_back(as_integer(number, name));
     }
   }
@@ -285,15 +287,16 @@ V Call::int_list(std::string_view name) {
     run.clear();
   };
   for (const Argument& element : elements(list)) {
-    if (is_known_argument(program_, element)) {
-      for (Number number : known_numbers(program_, element, name)) {
+    if (is_known_argument(builder_, element)) {
+      for (Number number : known_numbers(builder_, element, name)) {
         run.push_back(as_integer(number, name));
       }
       continue;
     }
     finish_run();
-    const modelexport::Value& value = program_.values[std::get<ValueRef>(element).id];
-    if (value.size && builder_.is_input_symbol(symbol_index(*value.size))) {
+    const modelexport::ValueId id = std::get<ValueRef>(element).id;
+    const modelexport::Value& value = program_.values[id];
+    if (value.size && !is_static(*value.size) && builder_.is_free(id)) {
       pieces.push_back(builder_.symbol_size(symbol_index(*value.size)));
     } else {
       const V number = cast(value_of(element), DType::i64);

@@ -7,34 +7,10 @@
 namespace modelexport::lowering {
 namespace {
 
-template <typename Visit>
-void for_each_value(const Argument& argument, const Visit& visit) {
-  if (const auto* ref = std::get_if<ValueRef>(&argument)) {
-    if (ref->id != kNone) visit(ref->id);
-  } else if (const auto* list = std::get_if<ArgumentList>(&argument)) {
-    for (const Argument& element : *list) for_each_value(element, visit);
-  }
-}
-
 class Liveness {
  public:
-  explicit Liveness(const Program& program)
-      : program_(program),
-        from_parameter_(program.values.size()),
-        used_(program.values.size()),
-        is_input_symbol_(program.symbols.size()) {
-    for (size_t i = 0; i < program.values.size(); ++i) {
-      const TensorId constant = program.values[i].constant;
-      from_parameter_[i] = constant != kNone && program.tensors[constant].role == Role::parameter;
-    }
-    for (const Port& input : program.inputs) {
-      const modelexport::Value& value = program.values[input.value];
-      if (value.kind != Kind::tensor) continue;
-      for (Dim dim : value.shape) {
-        if (!is_static(dim)) is_input_symbol_[symbol_index(dim)] = true;
-      }
-    }
-    spread_parameters(program.body);
+  Liveness(const Program& program, const Dataflow& flow)
+      : program_(program), flow_(flow), used_(program.values.size()) {
     for (const Port& output : program.outputs) used_[output.value] = true;
     visit(program.body);
   }
@@ -42,19 +18,6 @@ class Liveness {
   LiveOperators take() { return std::move(live_); }
 
  private:
-  void spread_parameters(const Block& block) {
-    for (const Op& op : block.ops) {
-      bool found = false;
-      for (const Argument& argument : op.arguments) {
-        for_each_value(argument, [&](modelexport::ValueId id) { found |= from_parameter_[id]; });
-      }
-      for (modelexport::ValueId id : op.outputs) {
-        if (id != kNone && found) from_parameter_[id] = true;
-      }
-      for (const Block& inner : op.blocks) spread_parameters(inner);
-    }
-  }
-
   // Backwards, so that an operator's users have been seen before it.
   void visit(const Block& block) {
     for (auto op = block.ops.rbegin(); op != block.ops.rend(); ++op) {
@@ -78,25 +41,27 @@ class Liveness {
 
   bool is_at_hand(const Op& op, modelexport::ValueId id) const {
     const modelexport::Value& value = program_.values[id];
-    if (value.size && (is_static(*value.size) || is_input_symbol_[symbol_index(*value.size)])) {
+    const bool is_size = value.size && !flow_.from_data[id];
+    if (is_size && !is_static(*value.size) && flow_.input_symbol[symbol_index(*value.size)]) {
       return true;
     }
-    if (value.constant == kNone) return false;
-    if (!find_row(program_, op)) return true;
-    return !from_parameter_[id] &&
+    const bool is_known = value.constant != kNone || (is_size && is_static(*value.size));
+    if (is_known && !find_row(program_, op)) return true;
+    return value.constant != kNone && !flow_.from_parameter[id] &&
            program_.tensors[value.constant].element_count() <= kSmallConstant;
   }
 
   const Program& program_;
-  std::vector<bool> from_parameter_;  // by value
-  std::vector<bool> used_;            // by value: an operator seen so far needs it
-  std::vector<bool> is_input_symbol_;
+  const Dataflow& flow_;
+  std::vector<bool> used_;  // by value: an operator seen so far needs it
   LiveOperators live_;
 };
 
 }  // namespace
 
-LiveOperators live_operators(const Program& program) { return Liveness(program).take(); }
+LiveOperators live_operators(const Program& program, const Dataflow& flow) {
+  return Liveness(program, flow).take();
+}
 
 const Row* find_row(const Program& program, const Op& op) {
   const std::string& key = program.schemas[op.schema].key;

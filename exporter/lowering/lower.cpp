@@ -29,7 +29,9 @@ std::string to_text(const Shape& shape) { return fmt::format("[{}]", fmt::join(s
 class Driver {
  public:
   Driver(const Program& program, const Options& options)
-      : program_(program), live_(live_operators(program)), builder_(program, options.opset) {
+      : program_(program),
+        builder_(program, options.opset),
+        live_(live_operators(program, builder_.flow())) {
     builder_.lower_ops = [this](const Block& block) {
       const OriginId outer = builder_.origin();
       lower_ops(block);
@@ -152,8 +154,8 @@ class Driver {
   std::string place(OriginId origin) const { return lowering::place(program_, origin); }
 
   const Program& program_;
-  LiveOperators live_;
   Builder builder_;
+  LiveOperators live_;
   std::vector<UnsupportedOp> unsupported_;
 };
 

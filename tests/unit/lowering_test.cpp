@@ -139,6 +139,23 @@ output %2
 )");
 }
 
+// An int read from an input that agreed with a dimension, or was the same, in the examples.
+TEST(Sizes, NumbersReadFromInputsAreNotTakenForSizes) {
+  HandMade p;
+  const Dim batch = p.symbol("batch");
+  const ValueId x = p.input("x", DType::i64, {batch});
+  const ValueId like_batch = p.integer(batch), like_four = p.integer(4);
+  p.op("aten::Int.Tensor(a)", {ref(x)}, {like_batch});
+  p.op("aten::Int.Tensor(a)", {ref(x)}, {like_four});
+  p.output("y", p.op(kAdd, {ref(like_batch), ref(like_four)}, DType::i64, {}));
+  EXPECT_EQ(lowered(p), R"(input %0: int64[batch]
+%2: int64[] = Reshape(%0, []:int64)
+%3: int64[] = Reshape(%0, []:int64)
+%4: int64[] = Add(%2, %3)
+output %4
+)");
+}
+
 TEST(Sizes, OfIntermediateValuesComeFromThem) {
   HandMade p;
   const Dim found = p.symbol("found");
