@@ -167,7 +167,7 @@ ValueId Interpreter::emit(const std::string& key, std::vector<std::string> names
 void Interpreter::before_write(const TensorCell& cell) {
   for (size_t i = 0; i < cell.lanes.size(); ++i) {
     const at::Tensor& lane = cell.lanes[i];
-    if (!journals_.empty()) journals_.back()->save_data(i, lane);
+    if (!journals_.empty()) journals_.back()->save_data(worlds_->ids[i], lane);
     if (!lane.has_storage()) continue;
     const auto& storage = lane.storage();
     if (recorder_.is_weight_storage(storage.data()) && storage.nbytes() > 0) {

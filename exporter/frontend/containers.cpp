@@ -55,7 +55,7 @@ size_t position(const Val& index, size_t size) {
 using ListOp = Val (*)(ListVal& list, const std::vector<Val>& inputs);
 
 Val list_of(const ListVal& like, std::vector<Val> elements) {
-  return std::make_shared<ListVal>(ListVal{like.element_type, std::move(elements)});
+  return std::make_shared<ListVal>(ListVal{like.element_type, std::move(elements), nullptr});
 }
 
 const std::vector<Val>& other_list(const Val& val) {
@@ -174,7 +174,7 @@ Val value_or_raise(DictVal& dict, const Val& key) {
 
 template <class Get>
 Val listed(const c10::TypePtr& type, const DictVal& dict, Get get) {
-  auto list = std::make_shared<ListVal>(ListVal{type, {}});
+  auto list = std::make_shared<ListVal>(ListVal{type, {}, nullptr});
   for (const auto& entry : dict.entries) list->elements.push_back(get(entry));
   return list;
 }
@@ -265,6 +265,29 @@ void Interpreter::set_entry(DictVal& dict, Val key, Val value) {
   }
 }
 
+// A list whose length depends on the inputs, made longer: a new sequence in the program.
+void Interpreter::append_to_sequence(Node* node, ListVal& list, const std::vector<Val>& inputs,
+                                     Frame& frame) {
+  if (node->kind() != c10::aten::append) {
+    throw Error(ErrorKind::unsupported, "a list whose length depends on the inputs is changed by it");
+  }
+  if (!journals_.empty()) {
+    journals_.back()->save(std::get<std::shared_ptr<ListVal>>(inputs[0]));
+  }
+  origin_ = origin_of(node, frame);
+  auto longer = std::make_shared<SymbolicSequence>();
+  for (size_t lane = 0; lane < lanes_; ++lane) {
+    auto elements = list.sequence->lanes[lane].toList().copy();
+    elements.push_back(in_lane(inputs.at(1), lane));
+    longer->lanes.emplace_back(std::move(elements));
+  }
+  longer->worlds = worlds_;
+  longer->value = recorder_.sequence_value(longer->lanes);
+  recorder_.emit({recorder_.schema("aten::append.t", {"self", "el"}), arguments(inputs),
+                  {longer->value}, origin_, {}});
+  list.sequence = std::move(longer);
+}
+
 bool Interpreter::run_container(Node* node, Frame& frame) {
   if (node->inputs().empty()) return false;
   const Val first = get(frame, node->input(0));
@@ -279,6 +302,11 @@ bool Interpreter::run_container(Node* node, Frame& frame) {
   };
   try {
     const auto inputs = inputs_of(node, frame);
+    if (list != nullptr && (*list)->sequence) {
+      if (!write) return false;
+      append_to_sequence(node, **list, inputs, frame);
+      return finish(first);
+    }
     if (list != nullptr) {
       const auto op = list_ops().find(schema->name());
       // aten::add, aten::mul... exist on lists and on tensors; the list forms take a generic list.

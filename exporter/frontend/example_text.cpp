@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <sstream>
+#include <string_view>
 
 #include "exporter/frontend/examples.h"
 #include "exporter/frontend/scalar_type.h"
@@ -66,6 +67,12 @@ std::string reason_of(const std::exception& error) {
   if (const size_t trace = text.find("Traceback of TorchScript"); trace != std::string::npos) {
     const size_t why = text.find("Error: ", trace);
     if (why != std::string::npos) text = text.substr(why + 7);
+  }
+  // "x INTERNAL ASSERT FAILED at "...":7, please report a bug to PyTorch. y"
+  constexpr std::string_view kEnd = "please report a bug to PyTorch. ";
+  const size_t begin = text.find(" INTERNAL ASSERT FAILED at ");
+  if (const size_t end = text.find(kEnd); begin < end && end != std::string::npos) {
+    text.replace(begin, end + kEnd.size() - begin, ": ");
   }
   return one_line(text);
 }

@@ -26,8 +26,14 @@ Interpreter::Interpreter(const Checkpoint& checkpoint, const Examples& examples,
     : checkpoint_(checkpoint),
       examples_(examples),
       written_weights_(written_weights),
-      recorder_(checkpoint),
-      lanes_(examples.examples.size()) {}
+      recorder_(checkpoint) {
+  WorldSet worlds;
+  for (size_t i = 0; i < examples.examples.size(); ++i) {
+    worlds.ids.push_back(world_tree_.add_root());
+  }
+  enter(std::make_shared<const WorldSet>(std::move(worlds)));
+  worlds_changed_ = false;
+}
 
 // ---- inputs and outputs
 // --------------------------------------------------------------------------------
@@ -115,6 +121,7 @@ void Interpreter::output(const Val& val, const std::string& name) {
   } else if (const auto* sequence = get_if<SymbolicSequence>(val)) {
     recorder_.program().outputs.push_back({name, (*sequence)->value});
   } else if (const auto* list = get_if<ListVal>(val)) {
+    if ((*list)->sequence) return output(Val((*list)->sequence), name);
     for (size_t i = 0; i < (*list)->elements.size(); ++i) {
       output((*list)->elements[i], nested(std::to_string(i)));
     }
@@ -245,7 +252,10 @@ Val& Interpreter::at(Frame& frame, const torch::jit::Value* value) { return fram
 
 Val Interpreter::get(Frame& frame, const torch::jit::Value* value) {
   const auto found = frame.values.find(value);
-  if (found != frame.values.end()) return found->second;
+  if (found != frame.values.end()) {
+    adopt(found->second);
+    return found->second;
+  }
   throw Error(ErrorKind::internal,
               fmt::format("value %{} of {} was not computed", value->debugName(), frame.function));
 }
@@ -270,11 +280,13 @@ Val Interpreter::weight(const at::Tensor& tensor) {
     cell->value = recorder_.weight_value(id);
     cell->known = cell->from_weights = true;
     cell->base = std::make_shared<AliasBase>();
+    cell->worlds = worlds_;
     const bool written = written_weights_.contains(tensor.storage().data());
     for (size_t lane = 0; lane < lanes_; ++lane) {
       cell->lanes.push_back(written ? tensor.detach().clone() : tensor.detach());
     }
   }
+  adopt(Val(cell));
   return cell;
 }
 
@@ -321,7 +333,10 @@ Val Interpreter::constant(const c10::IValue& value) {
 
 Val Interpreter::attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name) {
   const auto overlaid = attributes_.find({module->object.get(), name});
-  if (overlaid != attributes_.end()) return overlaid->second;
+  if (overlaid != attributes_.end()) {
+    adopt(overlaid->second);
+    return overlaid->second;
+  }
   const c10::IValue value = module->object->getAttr(name);
   if (value.isTensor() && value.toTensor().defined()) return weight(value.toTensor());
   Val result = constant(value);

@@ -6,7 +6,9 @@
 //   operators.cpp    nodes that LibTorch has an operator for
 //   aliasing.cpp     views and in-place updates made functional
 //   containers.cpp   operators on lists and dicts that hold symbolic values
-//   control.cpp      If and Loop
+//   branches.cpp     If
+//   loops.cpp        Loop
+//   lanes.cpp        the worlds that the lanes stand for
 #pragma once
 
 #include <torch/csrc/jit/ir/ir.h>
@@ -87,6 +89,7 @@ class Interpreter {
   // ---- operators.cpp ----
   const NodeInfo& info(torch::jit::Node* node);
   void run_operator(torch::jit::Node* node, Frame& frame);
+  // One vector of results per output, one result per lane.
   std::vector<std::vector<c10::IValue>> run_lanes(torch::jit::Node* node, const NodeInfo& info,
                                                   const std::vector<Val>& inputs, Frame& frame);
   // A Val for one result; `values` gets the program values of its tensors and symbolic numbers.
@@ -118,13 +121,31 @@ class Interpreter {
   void before_write(const TensorCell& cell);
 
   // ---- containers.cpp ----
+  void append_to_sequence(torch::jit::Node* node, ListVal& list, const std::vector<Val>& inputs,
+                          Frame& frame);
   static void set_entry(DictVal& dict, Val key, Val value);
   // False if the operator is not one on lists or dicts.
   bool run_container(torch::jit::Node* node, Frame& frame);
 
-  // ---- control.cpp ----
+  // ---- lanes.cpp ----
+  // Takes a value over into the current worlds, with all that it holds.
+  void adopt(const Val& val);
+  template <class Observed>
+  void adopt_lanes(const std::shared_ptr<Observed>& observed);
+  void enter(Worlds worlds);
+  bool is_what_if(size_t lane) const {
+    return world_tree_.kind(worlds_->ids[lane]) != WorldKind::real;
+  }
+  void drop_what_ifs(const std::string& why);
+  // Makes the results of operators that find something in data differ in size in a what-if world.
+  void vary_found(const c10::FunctionSchema& schema, std::vector<Val>& inputs,
+                  std::vector<std::vector<c10::IValue>>& lanes);
+  struct LaneScope;
+
+  // ---- branches.cpp ----
   struct Branch;
   void run_if(torch::jit::Node* node, Frame& frame);
+  void add_other_path();
   void walk_branch(const torch::jit::Block* block, Frame& frame, Branch& branch);
   Val merge(const Val& then_val, const Val& else_val, const std::vector<bool>& conditions,
             std::vector<std::pair<ValueId, ValueId>>& pairs, std::vector<ValueId>& outputs);
@@ -132,13 +153,33 @@ class Interpreter {
   void merge_effects(Branch& then_branch, Branch& else_branch, const std::vector<bool>& conditions,
                      std::vector<std::pair<ValueId, ValueId>>& pairs,
                      std::vector<ValueId>& outputs);
+
+  // ---- loops.cpp ----
+  struct Loop;
   void run_loop(torch::jit::Node* node, Frame& frame);
+  void record_loop(Loop& loop);
+  void find_carried(Loop& loop);
+  bool run_iteration(Loop& loop, int64_t iteration);  // the condition it ends with, in lane 0
+  void observe(Loop& loop, WorldId world);
+  static void add_ends(const Loop& loop, size_t index, std::vector<Val>& versions);
+  Val join(const std::vector<Val>& versions, std::vector<ValueId>& values);
+  Val join_in(const std::vector<Val>& versions, size_t worlds, std::vector<ValueId>& values);
+  ValueId sequence_of(const ListVal& list, ValueId like);
+  void flatten(const Val& val, const Val& like, std::vector<ValueId>& values);
+  void record_body(Loop& loop, Block& body);
+  void finish_loop(Loop& loop, Op op);
 
   const Checkpoint& checkpoint_;
   const Examples& examples_;
   const std::set<const void*>& written_weights_;
   Recorder recorder_;
-  size_t lanes_;
+  WorldTree world_tree_;
+  Worlds worlds_;  // current; lane i is world worlds_->ids[i]
+  bool worlds_changed_ = false;  // ever
+  size_t lanes_ = 0;             // worlds_->ids.size()
+  std::vector<LaneScope*> lane_scopes_;
+  // Results of the If being merged whose shapes differ, with what the other branch gives in lane 0.
+  std::vector<std::pair<std::shared_ptr<TensorCell>, at::Tensor>> differing_;
   OriginId origin_ = kNone;  // of the operators being emitted
   std::unordered_map<const torch::jit::Node*, NodeInfo> infos_;
   std::unordered_map<const torch::jit::Node*, Val> constants_;

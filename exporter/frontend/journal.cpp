@@ -23,15 +23,15 @@ void Journal::save(const std::shared_ptr<TensorCell>& cell, bool written) {
 }
 
 void Journal::save(const std::shared_ptr<ListVal>& list) {
-  if (!has(lists, list)) lists.emplace_back(list, list->elements);
+  if (!has(lists, list)) lists.emplace_back(list, *list);
 }
 
 void Journal::save(const std::shared_ptr<DictVal>& dict) {
   if (!has(dicts, dict)) dicts.emplace_back(dict, dict->entries);
 }
 
-void Journal::save_data(size_t lane, const at::Tensor& tensor) {
-  data.push_back({lane, tensor.alias(), tensor.clone(), {}});
+void Journal::save_data(WorldId world, const at::Tensor& tensor) {
+  data.push_back({world, tensor.alias(), tensor.clone(), {}});
 }
 
 void Journal::undo() {
@@ -42,13 +42,13 @@ void Journal::undo() {
     std::swap(*entry->cell, entry->state);
     entry->cell->base->version = entry->base_version;
   }
-  for (auto& [list, elements] : lists) std::swap(list->elements, elements);
+  for (auto& [list, state] : lists) std::swap(*list, state);
   for (auto& [dict, entries] : dicts) std::swap(dict->entries, entries);
 }
 
-void Journal::redo_data(size_t lane) {
+void Journal::redo_data(WorldId world) {
   for (Data& entry : data) {
-    if (entry.lane == lane) entry.tensor.copy_(entry.after);
+    if (entry.world == world) entry.tensor.copy_(entry.after);
   }
 }
 

@@ -22,24 +22,24 @@ struct Journal {
     bool written = false;  // rather than a view that was only recomputed
   };
   struct Data {
-    size_t lane = 0;
+    WorldId world = 0;
     at::Tensor tensor, before, after;
   };
   std::vector<Cell> cells;  // each in order of its first change
   std::vector<Data> data;
   // With the contents before; after undo(): as the branch left them.
-  std::vector<std::pair<std::shared_ptr<ListVal>, std::vector<Val>>> lists;
+  std::vector<std::pair<std::shared_ptr<ListVal>, ListVal>> lists;
   std::vector<std::pair<std::shared_ptr<DictVal>, std::vector<std::pair<Val, Val>>>> dicts;
 
   void save(const std::shared_ptr<TensorCell>& cell, bool written);
   void save(const std::shared_ptr<ListVal>& list);
   void save(const std::shared_ptr<DictVal>& dict);
-  void save_data(size_t lane, const at::Tensor& tensor);
+  void save_data(WorldId world, const at::Tensor& tensor);
 
   // Puts everything back and keeps what the branch made of it.
   void undo();
-  // Makes the tensors of one lane what the branch made of them again.
-  void redo_data(size_t lane);
+  // Makes the tensors of one world what the branch made of them again.
+  void redo_data(WorldId world);
 };
 
 }  // namespace modelexport::frontend

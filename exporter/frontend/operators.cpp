@@ -112,6 +112,18 @@ bool all_equal(const std::vector<c10::IValue>& lanes) {
                      [&](const c10::IValue& lane) { return lane == lanes[0]; });
 }
 
+// Whether the tensors on the stack have the ranks and dtypes of the first lane's.
+bool same_kinds(const torch::jit::Stack& stack, const std::vector<std::vector<c10::IValue>>& results) {
+  for (size_t i = 0; i < results.size(); ++i) {
+    const c10::IValue& first = results[i][0];
+    if (!first.isTensor() || !first.toTensor().defined()) continue;
+    const at::Tensor& tensor = stack[i].toTensor();
+    if (tensor.dim() != first.toTensor().dim()) return false;
+    if (tensor.scalar_type() != first.toTensor().scalar_type()) return false;
+  }
+  return true;
+}
+
 bool is_number(const c10::IValue& value) {
   return value.isInt() || value.isDouble() || value.isBool() || value.isComplexDouble();
 }
@@ -147,22 +159,32 @@ const Interpreter::NodeInfo& Interpreter::info(Node* node) {
 std::vector<std::vector<c10::IValue>> Interpreter::run_lanes(Node* node, const NodeInfo& info,
                                                              const std::vector<Val>& inputs,
                                                              Frame& frame) {
+  const auto raise = [&](const std::string& what) {
+    throw Error(ErrorKind::usage, fmt::format("the module raises {}: {}: {}", place_of(node, frame),
+                                              node->kind().toQualString(), what));
+  };
   std::vector<std::vector<c10::IValue>> results(node->outputs().size());
-  torch::jit::Stack stack;
+  const bool may_retry = info.written.empty();
   for (size_t lane = 0; lane < lanes_; ++lane) {
-    stack.clear();
+    torch::jit::Stack stack;
     for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
+    std::string failure;
     try {
       info.operation(stack);
     } catch (const c10::Error& error) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("the module raises {}: {}: {}", place_of(node, frame),
-                              node->kind().toQualString(), error.what_without_backtrace()));
+      failure = error.what_without_backtrace();
     } catch (const std::exception& error) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("the module raises {}: {}: {}", place_of(node, frame),
-                              node->kind().toQualString(), error.what()));
+      failure = error.what();
     }
+    if (failure.empty() && lane > 0 && is_what_if(lane) && !same_kinds(stack, results)) {
+      failure = "the result has another rank or dtype";
+    }
+    if (!failure.empty() && is_what_if(lane) && may_retry) {
+      drop_what_ifs(fmt::format("{}: {}", place_of(node, frame), failure));
+      for (const Val& input : inputs) adopt(input);
+      return run_lanes(node, info, inputs, frame);
+    }
+    if (!failure.empty()) raise(failure);
     for (size_t i = 0; i < results.size(); ++i) results[i].push_back(std::move(stack[i]));
   }
   return results;
@@ -173,6 +195,7 @@ std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lane
   auto cell = std::make_shared<TensorCell>();
   cell->value = recorder_.tensor_value(lanes);
   cell->lanes = std::move(lanes);
+  cell->worlds = worlds_;
   cell->known = !symbolic;
   cell->from_weights = from_weights;
   cell->base = std::make_shared<AliasBase>();
@@ -214,6 +237,7 @@ Val Interpreter::result(const std::vector<c10::IValue>& lanes, bool symbolic,
     auto number = std::make_shared<SymbolicNumber>();
     number->value = recorder_.number_value(lanes);
     number->lanes = lanes;
+    number->worlds = worlds_;
     values.push_back(number->value);
     return number;
   }
@@ -226,6 +250,7 @@ Val Interpreter::result(const std::vector<c10::IValue>& lanes, bool symbolic,
       auto sequence = std::make_shared<SymbolicSequence>();
       sequence->value = recorder_.sequence_value(lanes);
       sequence->lanes = lanes;
+      sequence->worlds = worlds_;
       values.push_back(sequence->value);
       return sequence;
     }
@@ -253,7 +278,10 @@ Argument Interpreter::argument(const Val& val) {
   if (const auto* cell = get_if<TensorCell>(val)) return ValueRef{current(*cell)};
   if (const auto* number = get_if<SymbolicNumber>(val)) return ValueRef{(*number)->value};
   if (const auto* sequence = get_if<SymbolicSequence>(val)) return ValueRef{(*sequence)->value};
-  if (const auto* list = get_if<ListVal>(val)) return ArgumentList(arguments((*list)->elements));
+  if (const auto* list = get_if<ListVal>(val)) {
+    if ((*list)->sequence) return ValueRef{(*list)->sequence->value};
+    return ArgumentList(arguments((*list)->elements));
+  }
   if (const auto* tuple = get_if<TupleVal>(val)) return ArgumentList(arguments((*tuple)->elements));
   const auto* value = known(val);
   if (value == nullptr || value->isNone() || value->isGenerator()) return std::monostate{};
@@ -295,7 +323,8 @@ void Interpreter::run_operator(Node* node, Frame& frame) {
 
   const bool symbolic = info.random || std::any_of(inputs.begin(), inputs.end(), is_symbolic);
   const bool weights = std::any_of(inputs.begin(), inputs.end(), from_weights);
-  const auto lanes = run_lanes(node, info, inputs, frame);
+  auto lanes = run_lanes(node, info, inputs, frame);
+  if (symbolic) vary_found(info.op->schema(), inputs, lanes);
 
   // A result that is one of the inputs (contiguous, to, dropout that does nothing) is no operator.
   std::vector<Val> results;

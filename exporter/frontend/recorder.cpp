@@ -255,6 +255,19 @@ OriginId Recorder::origin(ScopeId scope, SourceId source, const std::string& op)
   return static_cast<OriginId>(program_.origins.size() - 1);
 }
 
+Recorder::Mark Recorder::mark() const {
+  Mark mark{program_.scopes.size(), program_.origins.size(), {}, origin_names_};
+  for (const Module& module : program_.modules) mark.calls.push_back(module.calls);
+  return mark;
+}
+
+void Recorder::forget_since(const Mark& mark) {
+  program_.scopes.resize(mark.scopes);
+  program_.origins.resize(mark.origins);
+  origin_names_ = mark.names;
+  for (size_t i = 0; i < mark.calls.size(); ++i) program_.modules[i].calls = mark.calls[i];
+}
+
 ModuleId Recorder::module_at(const std::string& path) const {
   const auto found = module_paths_.find(path);
   return found == module_paths_.end() ? kNone : found->second;

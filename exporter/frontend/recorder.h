@@ -30,6 +30,7 @@ class Recorder {
   ValueId number_value(const std::vector<c10::IValue>& lanes);    // int, float or bool
   ValueId sequence_value(const std::vector<c10::IValue>& lanes);  // lists of tensors or numbers
   Dim dim(const std::vector<int64_t>& sizes);
+  bool is_symbol(const std::vector<int64_t>& sizes) const { return symbols_.contains(sizes); }
   void name_symbol(Dim dim, const std::string& name);  // the first name given stays; made unique
 
   // ---- tensors with data ----
@@ -55,6 +56,14 @@ class Recorder {
                 const std::string& class_name, const std::string& method);
   SourceId source(Source frames);
   OriginId origin(ScopeId scope, SourceId source, const std::string& op);
+  // Forgets scopes, origins and calls made since `mark`: of a walk that only observed.
+  struct Mark {
+    size_t scopes, origins;
+    std::vector<uint32_t> calls;
+    std::map<std::pair<ScopeId, std::string>, int> names;
+  };
+  Mark mark() const;
+  void forget_since(const Mark& mark);
   ModuleId module_at(const std::string& path) const;  // kNone if there is none
   ModuleId module_of(const c10::ivalue::Object* object) const;
 

@@ -19,7 +19,9 @@ struct IsSymbolic {
   }
   bool operator()(const std::shared_ptr<SymbolicNumber>&) const { return true; }
   bool operator()(const std::shared_ptr<SymbolicSequence>&) const { return true; }
-  bool operator()(const std::shared_ptr<ListVal>& list) const { return any(list->elements); }
+  bool operator()(const std::shared_ptr<ListVal>& list) const {
+    return list->sequence || any(list->elements);
+  }
   bool operator()(const std::shared_ptr<TupleVal>& tuple) const { return any(tuple->elements); }
   bool operator()(const std::shared_ptr<DictVal>& dict) const {
     return std::any_of(dict->entries.begin(), dict->entries.end(), [](const auto& entry) {
@@ -48,6 +50,7 @@ struct InLane {
     return sequence->lanes.at(lane).toList().copy();
   }
   c10::IValue operator()(const std::shared_ptr<ListVal>& list) const {
+    if (list->sequence) return in_lane(Val(list->sequence), lane);
     c10::impl::GenericList result(list->element_type);
     result.reserve(list->elements.size());
     for (const Val& element : list->elements) result.push_back(in_lane(element, lane));

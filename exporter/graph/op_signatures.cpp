@@ -99,7 +99,7 @@ constexpr OpSignature kSignatures[] = {
     {"LessOrEqual", 12, 2, 2, 1, 1},
     {"Log", 1, 1, 1, 1, 1},
     {"LogSoftmax", 1, 1, 1, 1, 1},
-    {"Loop", 1, 2, kMany, 1, kMany},
+    {"Loop", 1, 0, kMany, 1, kMany},  // the trip count and the condition may both be omitted
     {"LpNormalization", 1, 1, 1, 1, 1},
     {"LpPool", 1, 1, 1, 1, 1},
     {"MatMul", 1, 2, 2, 1, 1},

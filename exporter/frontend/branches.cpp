@@ -46,6 +46,7 @@ struct Interpreter::Branch {
 };
 
 void Interpreter::walk_branch(const torch::jit::Block* block, Frame& frame, Branch& branch) {
+  const Worlds worlds = worlds_;
   recorder_.begin_block(branch.block);
   journals_.push_back(&branch.journal);
   branch.attributes = attributes_;
@@ -63,6 +64,7 @@ void Interpreter::walk_branch(const torch::jit::Block* block, Frame& frame, Bran
   }
   recorder_.end_block();
   journals_.pop_back();
+  enter(worlds);
   branch.journal.undo();
   std::swap(branch.attributes, attributes_);
 }
@@ -72,6 +74,8 @@ Val Interpreter::merge(const Val& then_val, const Val& else_val,
                        std::vector<std::pair<ValueId, ValueId>>& pairs,
                        std::vector<ValueId>& outputs) {
   if (same(then_val, else_val)) return then_val;
+  adopt(then_val);
+  adopt(else_val);
   const auto is_number = [](const Val& val) {
     const auto* value = known(val);
     return get_if<SymbolicNumber>(val) || (value != nullptr && value->isScalar());
@@ -98,8 +102,12 @@ Val Interpreter::merge(const Val& then_val, const Val& else_val,
     for (size_t lane = 0; lane < lanes_; ++lane) {
       cell->lanes.push_back(conditions[lane] ? a.lanes[lane] : b.lanes[lane]);
     }
+    cell->worlds = worlds_;
     pairs.emplace_back(a.value, b.value);
     outputs.push_back(cell->value);
+    if (a.lanes[0].sizes() != b.lanes[0].sizes()) {
+      differing_.push_back({cell, conditions[0] ? b.lanes[0] : a.lanes[0]});
+    }
     return cell;
   }
   if (is_number(then_val) && is_number(else_val)) {
@@ -113,14 +121,16 @@ Val Interpreter::merge(const Val& then_val, const Val& else_val,
     for (size_t lane = 0; lane < lanes_; ++lane) {
       number->lanes.push_back(both[conditions[lane] ? lane : lane + lanes_]);
     }
+    number->worlds = worlds_;
     number->value = recorder_.number_value(both);
     pairs.emplace_back(value_of(then_val), value_of(else_val));
     outputs.push_back(number->value);
     return number;
   }
   if (const auto* a = get_if<ListVal>(then_val), *b = get_if<ListVal>(else_val); a && b) {
+    if ((*a)->sequence || (*b)->sequence) throw CannotMerge{"lists of different lengths"};
     return std::make_shared<ListVal>(
-        ListVal{(*a)->element_type, merge_all((*a)->elements, (*b)->elements)});
+        ListVal{(*a)->element_type, merge_all((*a)->elements, (*b)->elements), nullptr});
   }
   if (const auto* a = get_if<TupleVal>(then_val), *b = get_if<TupleVal>(else_val); a && b) {
     return std::make_shared<TupleVal>(
@@ -179,21 +189,20 @@ void Interpreter::merge_effects(Branch& then_branch, Branch& else_branch,
     outputs.push_back(recorder_.tensor_value(root->lanes));
     write(root, outputs.back(), true);
   }
-  for (size_t lane = 0; lane < lanes_; ++lane) journals[conditions[lane] ? 0 : 1]->redo_data(lane);
+  for (size_t lane = 0; lane < lanes_; ++lane) journals[conditions[lane] ? 0 : 1]->redo_data(worlds_->ids[lane]);
 
   for (Journal* journal : journals) {
-    for (const auto& [list, elements] : journal->lists) {
+    for (const auto& [list, state] : journal->lists) {
       const auto left_by = [&, wanted = list](const Journal& by) {
-        for (const auto& entry : by.lists) {
-          if (entry.first == wanted)
-            return Val(std::make_shared<ListVal>(ListVal{wanted->element_type, entry.second}));
+        for (const auto& [other, left] : by.lists) {
+          if (other == wanted) return Val(std::make_shared<ListVal>(left));
         }
         return Val(std::make_shared<ListVal>(*wanted));
       };
       const Val merged =
           merge(left_by(*journals[0]), left_by(*journals[1]), conditions, pairs, outputs);
       if (!journals_.empty()) journals_.back()->save(list);
-      list->elements = std::get<std::shared_ptr<ListVal>>(merged)->elements;
+      *list = *std::get<std::shared_ptr<ListVal>>(merged);
     }
     if (!journal->dicts.empty()) throw CannotMerge{"a dict changed in one branch"};
   }
@@ -244,6 +253,7 @@ void Interpreter::run_if(Node* node, Frame& frame) {
   std::vector<ValueId> outputs;
   std::vector<Val> results;
   std::optional<std::string> problem;
+  differing_.clear();
   try {
     for (size_t i = 0; i < node->outputs().size(); ++i) {
       results.push_back(
@@ -279,30 +289,19 @@ void Interpreter::run_if(Node* node, Frame& frame) {
     recorder_.emit(std::move(op));
   }
   for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
+  if (!differing_.empty()) add_other_path();
 }
 
-void Interpreter::run_loop(Node* node, Frame& frame) {
-  const torch::jit::Block* body = node->blocks()[0];
-  Val trip_count = get(frame, node->input(0));
-  Val condition = get(frame, node->input(1));
-  std::vector<Val> carried;
-  for (size_t i = 2; i < node->inputs().size(); ++i) carried.push_back(get(frame, node->input(i)));
-  for (int64_t iteration = 0;; ++iteration) {
-    const auto* limit = known(trip_count);
-    const auto* go_on = known(condition);
-    if (limit == nullptr || go_on == nullptr) {
-      throw Error(ErrorKind::unsupported,
-                  fmt::format("prim::Loop {}: its number of iterations depends on the inputs",
-                              place_of(node, frame)));
-    }
-    if (iteration >= limit->toInt() || !go_on->toBool()) break;
-    set(frame, body->inputs()[0], c10::IValue(iteration));
-    for (size_t i = 0; i < carried.size(); ++i) set(frame, body->inputs()[i + 1], carried[i]);
-    run_nodes(body, frame);
-    condition = get(frame, body->outputs()[0]);
-    for (size_t i = 0; i < carried.size(); ++i) carried[i] = get(frame, body->outputs()[i + 1]);
+// Tensors whose shape depends on the branch: from here on there is a world in which the other was taken.
+void Interpreter::add_other_path() {
+  WorldSet more = *worlds_;
+  more.ids.push_back(world_tree_.add_child(more.ids[0], WorldKind::other_path));
+  enter(std::make_shared<const WorldSet>(std::move(more)));
+  for (const auto& [cell, other] : differing_) {
+    cell->lanes.push_back(other);
+    cell->worlds = worlds_;
   }
-  for (size_t i = 0; i < carried.size(); ++i) set(frame, node->output(i), carried[i]);
+  differing_.clear();
 }
 
 }  // namespace modelexport::frontend
