@@ -71,22 +71,25 @@ std::string compare_tensor(const Case& one, const HostTensor& expected, const Ho
   return analysis::describe(difference);
 }
 
-std::string compare_outputs(const Case& one, const std::vector<HostValue>& expected,
+// LibTorch's outputs have no names of their own: the program gives them.
+std::string compare_outputs(const Case& one, const Program& program,
+                            const std::vector<HostValue>& expected,
                             const std::vector<HostValue>& found) {
-  if (expected.size() != found.size())
+  if (expected.size() != found.size() || program.outputs.size() != found.size())
     return fmt::format("{} outputs, not {}\n", found.size(), expected.size());
   std::string failure;
   for (size_t i = 0; i < expected.size(); ++i) {
-    if (expected[i].name != found[i].name)
-      failure += fmt::format("output {} is named {}, not {}\n", i, found[i].name, expected[i].name);
+    const std::string& name = program.outputs[i].name;
+    if (found[i].name != name)
+      failure += fmt::format("output {} is named {}, not {}\n", i, found[i].name, name);
     if (expected[i].tensors.size() != found[i].tensors.size()) {
-      failure += fmt::format("{}: {} tensors, not {}\n", expected[i].name, found[i].tensors.size(),
+      failure += fmt::format("{}: {} tensors, not {}\n", name, found[i].tensors.size(),
                              expected[i].tensors.size());
       continue;
     }
     for (size_t k = 0; k < expected[i].tensors.size(); ++k) {
       const std::string text = compare_tensor(one, expected[i].tensors[k], found[i].tensors[k]);
-      if (!text.empty()) failure += text + "\n";
+      if (!text.empty()) failure += name + text + "\n";
     }
   }
   return failure;
@@ -165,7 +168,7 @@ std::string Trial::failure(int opset) const {
     const std::vector<HostValue> inputs =
         make_inputs(case_, run.size_set, seed_of(case_) + run.seed);
     const std::string text =
-        compare_outputs(case_, traced_->module.run(inputs), session.run(inputs));
+        compare_outputs(case_, program, traced_->module.run(inputs), session.run(inputs));
     if (!text.empty()) failure += fmt::format("with {}:\n{}", run.name, text);
   }
   return failure;
