@@ -12,16 +12,6 @@ namespace {
 
 constexpr size_t kOtherSizes = 3;
 
-std::string sizes_text(const std::vector<HostValue>& inputs) {
-  std::vector<std::string> parts;
-  for (const HostValue& input : inputs) {
-    for (const HostTensor& tensor : input.tensors) {
-      parts.push_back(fmt::format("{} [{}]", input.name, fmt::join(tensor.dims, ", ")));
-    }
-  }
-  return fmt::format("{}", fmt::join(parts, ", "));
-}
-
 // Sizes to try, by symbol. What the examples differ by is a change that the module takes; several
 // times that keeps sums of sizes right. The others change one symbol at a time.
 std::vector<std::vector<int64_t>> other_sizes(const Program& program, size_t examples) {
@@ -72,7 +62,7 @@ class NumberComparison {
  private:
   void compare(const std::vector<HostValue>& inputs, const std::vector<HostValue>& expected) {
     runs_.push_back(
-        {sizes_text(inputs), analysis::compare(expected, session_.run(named(inputs)), {})});
+        {describe_inputs(inputs), analysis::compare(expected, session_.run(named(inputs)), {})});
   }
 
   // Another exporter's file may call the inputs differently.
@@ -93,6 +83,17 @@ class NumberComparison {
 };
 
 }  // namespace
+
+std::string describe_inputs(const std::vector<HostValue>& inputs) {
+  std::vector<std::string> parts;
+  for (const HostValue& input : inputs) {
+    for (const HostTensor& tensor : input.tensors) {
+      parts.push_back(
+          fmt::format("{} {} [{}]", input.name, name(tensor.dtype), fmt::join(tensor.dims, ", ")));
+    }
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
 
 std::vector<NumericRun> compare_numbers(const frontend::LiveModule& module, const Program& program,
                                         const std::string& onnx_path, const std::string& runtime) {

@@ -1,7 +1,9 @@
 #include "exporter/export.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -96,6 +98,17 @@ void check(ExportResult& result, const tagging::Hierarchy& hierarchy) {
 
 }  // namespace
 
+Program trace(frontend::LiveModule& module) {
+  try {
+    return module.trace();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    throw Error(ErrorKind::usage,
+                fmt::format("{}\n  it was given {}\n  it takes {}", error.what(),
+                            describe_inputs(module.example(0)), module.signature()));
+  }
+}
+
 ExportResult export_checkpoint(const std::string& path, const ExportOptions& options) {
   const Clock::time_point begin = Clock::now();
   ExportResult result;
@@ -108,7 +121,7 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   {
     const Stage stage(options, "running the module", metrics.analysis_time);
     module.set_examples(options.inputs);
-    result.program = module.trace();
+    result.program = trace(module);
   }
   const std::string output = options.output.empty()
                                  ? std::filesystem::path(path).replace_extension(".onnx").string()

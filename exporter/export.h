@@ -66,7 +66,7 @@ struct Metrics {
 
 // One run at certain sizes.
 struct NumericRun {
-  std::string sizes;  // "input_ids [2, 16], attention_mask [2, 16]"
+  std::string inputs;  // as describe_inputs has it
   std::vector<analysis::Difference> outputs;
 };
 
@@ -88,6 +88,13 @@ struct ExportResult {
 };
 
 ExportResult export_checkpoint(const std::string& path, const ExportOptions& options);
+
+// LiveModule::trace; where the module raises, the error also says what it was given and what it
+// takes.
+Program trace(frontend::LiveModule& module);
+
+// "input_ids int64 [2, 16], attention_mask int64 [2, 16]"
+std::string describe_inputs(const std::vector<HostValue>& inputs);
 
 // The numbers alone: the examples of `module`, and three other sizes at which it runs. `program` is
 // its trace().

@@ -72,13 +72,13 @@ struct AnalyzeCommand {
       console.say(fmt::format("{}; without inputs, operators are not shown\n", module.signature()));
       return module.tree();
     }
-    return module.trace();
+    return trace(module);
   }
 
-  static nlohmann::json json(const Program& program, const Counts& operators) {
-    nlohmann::json modules = nlohmann::json::array();
+  static nlohmann::ordered_json json(const Program& program, const Counts& operators) {
+    nlohmann::ordered_json modules = nlohmann::ordered_json::array();
     const auto names = [&](const std::vector<TensorId>& tensors) {
-      nlohmann::json list = nlohmann::json::array();
+      nlohmann::ordered_json list = nlohmann::ordered_json::array();
       for (const TensorId id : tensors) list.push_back(program.tensors[id].name);
       return list;
     };
@@ -92,7 +92,7 @@ struct AnalyzeCommand {
         modules.back()["same_as"] = program.modules[module.same_as].path;
       }
     }
-    nlohmann::json tensors = nlohmann::json::array();
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
     for (const Tensor& tensor : program.tensors) {
       if (tensor.role == Role::constant) continue;
       tensors.push_back(
@@ -103,7 +103,7 @@ struct AnalyzeCommand {
            {"shape", tensor.sizes},
            {"bytes", static_cast<size_t>(tensor.element_count()) * byte_size(tensor.dtype)}});
     }
-    nlohmann::json counts = nlohmann::json::object();
+    nlohmann::ordered_json counts = nlohmann::ordered_json::object();
     for (const auto& [key, number] : operators) counts[key] = number;
     return {{"class", program.class_name},
             {"modules", modules},

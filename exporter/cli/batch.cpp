@@ -86,7 +86,7 @@ const char* status_of(ErrorKind kind) {
   }
 }
 
-nlohmann::json failure(const Job& job, ErrorKind kind, const std::string& what) {
+nlohmann::ordered_json failure(const Job& job, ErrorKind kind, const std::string& what) {
   return {{"id", job.id},
           {"status", status_of(kind)},
           {"error", what},
@@ -94,7 +94,7 @@ nlohmann::json failure(const Job& job, ErrorKind kind, const std::string& what) 
 }
 
 // In the child: one export, as its line of the report.
-nlohmann::json run_job(const Job& job) {
+nlohmann::ordered_json run_job(const Job& job) {
   try {
     check_model_file(job.model);
     const ExportResult result = export_checkpoint(job.model, job.options);
@@ -112,14 +112,14 @@ nlohmann::json run_job(const Job& job) {
   }
 }
 
-nlohmann::json report_of(const Job& job, const ChildEnd& end, int timeout) {
+nlohmann::ordered_json report_of(const Job& job, const ChildEnd& end, int timeout) {
   if (end.timed_out) {
     return {{"id", job.id},
             {"status", "timeout"},
             {"error", fmt::format("it took longer than {} s", timeout)},
             {"exit_code", static_cast<int>(ErrorKind::internal)}};
   }
-  nlohmann::json report = nlohmann::json::parse(end.output, nullptr, false);
+  nlohmann::ordered_json report = nlohmann::ordered_json::parse(end.output, nullptr, false);
   if (end.status == 0 && report.is_object()) return report;
   return failure(job, ErrorKind::internal, "the export ended with " + describe_status(end.status));
 }
@@ -142,9 +142,8 @@ struct BatchCommand {
         ++next;
       }
       const auto [index, end] = pool.wait(timeout);
-      nlohmann::json report = report_of(all[index], end, timeout);
+      const nlohmann::ordered_json report = report_of(all[index], end, timeout);
       if (exit_code == 0) exit_code = report["exit_code"];
-      report.erase("exit_code");
       fmt::print("{}\n", report.dump());
       std::fflush(stdout);
     }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,6 +85,7 @@ void ChildPool::start(size_t id, const std::function<std::string()>& work) {
   if (pid < 0) fail("fork");
   if (pid == 0) {
     close(pipe.read);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);  // do not outlive the parent
     dup2(STDERR_FILENO, STDOUT_FILENO);
     write_all(pipe.write, work());
     std::fflush(nullptr);

@@ -39,10 +39,13 @@ void ConfigOption::read_into(Settings& settings) const {
 }
 
 void add_model_option(CLI::App& app, std::string& model) {
-  app.add_option("MODEL,--model", model, "TorchScript checkpoint (.pt)")->required()->type_name("");
+  app.add_option("MODEL,--model", model, "TorchScript checkpoint (.pt)")->type_name("");
 }
 
 void check_model_file(const std::string& model) {
+  if (model.empty()) {
+    throw Error(ErrorKind::usage, "a checkpoint is expected: modelexport COMMAND MODEL.pt");
+  }
   std::error_code ignored;
   if (std::filesystem::is_regular_file(model, ignored)) return;
   const std::string name = std::filesystem::path(model).filename().replace_extension().string();

@@ -51,6 +51,10 @@ int run(int argc, char** argv) {
     return app.exit(request);
   } catch (const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
+    if (chosen.empty() && argc > 1 && argv[1][0] != '-') {
+      return fail(ErrorKind::usage,
+                  fmt::format("'{}' is no command; see modelexport --help", argv[1]));
+    }
     return fail(ErrorKind::usage,
                 fmt::format("{}; see modelexport {}--help", error.what(),
                             chosen.empty() ? "" : chosen.front()->get_name() + " "));

@@ -22,7 +22,7 @@ struct OpsCommand {
       if (key.find(filter) != std::string_view::npos) keys.emplace_back(key);
     }
     if (console.json) {
-      fmt::print("{}\n", nlohmann::json{{"operators", keys}, {"opsets", {17, 23}}}.dump(2));
+      fmt::print("{}\n", nlohmann::ordered_json{{"operators", keys}, {"opsets", {17, 23}}}.dump(2));
     }
     for (const std::string& key : keys) console.say(key);
   }

@@ -75,12 +75,14 @@ void Settings::add(const std::string& name, int& value, const std::string& help,
               : lowest > std::numeric_limits<int>::min() ? fmt::format("an integer from {}", lowest)
                                                          : "an integer");
   setting.default_text = std::to_string(value);
+  setting.placeholder = "N";
   setting.set = number_setter<int>(value, lowest, highest);
 }
 
 void Settings::add(const std::string& name, uint64_t& value, const std::string& help) {
   Setting& setting = declare(name, help, "an integer from 0");
   setting.default_text = std::to_string(value);
+  setting.placeholder = "N";
   setting.set = number_setter<uint64_t>(value, 0, std::numeric_limits<uint64_t>::max());
 }
 
@@ -88,12 +90,14 @@ void Settings::add(const std::string& name, double& value, const std::string& he
                    double highest) {
   Setting& setting = declare(name, help, fmt::format("a number from {} to {}", lowest, highest));
   setting.default_text = fmt::format("{}", value);
+  setting.placeholder = "X";
   setting.set = number_setter<double>(value, lowest, highest);
 }
 
 void Settings::add(const std::string& name, std::string& value, const std::string& help) {
   Setting& setting = declare(name, help, "a text");
   setting.takes_text = true;
+  setting.placeholder = "TEXT";
   setting.set = [&value](const std::string& text) {
     value = text;
     return true;
@@ -104,6 +108,7 @@ void Settings::add(const std::string& name, std::vector<std::string>& value,
                    const std::string& help) {
   Setting& setting = declare(name, help, "a text or a list of texts");
   setting.takes_text = setting.is_list = true;
+  setting.placeholder = "TEXT (repeatable)";
   setting.clear = [&value] { value.clear(); };
   setting.set = [&value](const std::string& text) {
     value.push_back(text);
@@ -115,6 +120,7 @@ void Settings::add_choice(const std::string& name, const std::string& help,
                           const std::vector<std::string>& names, std::function<void(size_t)> set) {
   Setting& setting = declare(name, help, fmt::format("one of {}", fmt::join(names, ", ")));
   setting.takes_text = true;
+  setting.placeholder = fmt::format("{}", fmt::join(names, "|"));
   setting.default_text = names.front();
   setting.set = [names, set = std::move(set)](const std::string& text) {
     const auto found = std::find(names.begin(), names.end(), text);
@@ -142,7 +148,7 @@ void Settings::add_to(CLI::App& app) {
           flag, [set] { set({"true"}); }, help);
     } else {
       setting.option = app.add_option(flag, set, help);
-      setting.option->type_name(setting.is_list ? "TEXT, repeatable" : "");
+      setting.option->type_name(setting.placeholder);
       setting.option->expected(1);
       if (setting.is_list) {
         setting.option->take_all()->allow_extra_args(false);

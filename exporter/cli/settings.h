@@ -60,7 +60,8 @@ class Settings {
   struct Setting {
     std::string section, name, help;
     std::string expected;      // "an integer from 17 to 23"
-    std::string default_text;  // shown in the help
+    std::string placeholder;   // of the value, in the help: "N"
+    std::string default_text;  // the same
     bool is_flag = false, is_list = false, takes_text = false;
     std::function<bool(const std::string&)> set;  // false: not what is expected
     std::function<void()> clear;                  // before a list is set

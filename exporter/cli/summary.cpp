@@ -44,7 +44,7 @@ Worst worst_of(const std::vector<NumericRun>& runs) {
 
 }  // namespace
 
-nlohmann::json metrics_json(const ExportResult& result) {
+nlohmann::ordered_json metrics_json(const ExportResult& result) {
   const Metrics& m = result.report.metrics;
   const tagging::TagCounts& tags = result.report.tags;
   const double coverage =
@@ -71,33 +71,33 @@ nlohmann::json metrics_json(const ExportResult& result) {
           {"weight_bytes_written", result.model.data_bytes}};
 }
 
-nlohmann::json numbers_json(const std::vector<NumericRun>& runs) {
-  nlohmann::json list = nlohmann::json::array();
+nlohmann::ordered_json numbers_json(const std::vector<NumericRun>& runs) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const NumericRun& run : runs) {
-    nlohmann::json outputs = nlohmann::json::array();
+    nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
     for (const analysis::Difference& difference : run.outputs) {
-      nlohmann::json output = {{"name", difference.name},
-                               {"matches", difference.matches},
-                               {"dtype", name(difference.dtype)},
-                               {"shape", difference.dims},
-                               {"max_abs", difference.max_abs},
-                               {"max_rel", difference.max_rel},
-                               {"mismatched", difference.mismatched}};
+      nlohmann::ordered_json output = {{"name", difference.name},
+                                       {"matches", difference.matches},
+                                       {"dtype", name(difference.dtype)},
+                                       {"shape", difference.dims},
+                                       {"max_abs", difference.max_abs},
+                                       {"max_rel", difference.max_rel},
+                                       {"mismatched", difference.mismatched}};
       if (!difference.reason.empty()) output["reason"] = difference.reason;
       outputs.push_back(std::move(output));
     }
-    list.push_back({{"sizes", run.sizes}, {"outputs", std::move(outputs)}});
+    list.push_back({{"inputs", run.inputs}, {"outputs", std::move(outputs)}});
   }
   return list;
 }
 
-nlohmann::json result_json(const ExportResult& result) {
-  nlohmann::json json = {{"model",
-                          {{"file", result.model.onnx},
-                           {"bytes", result.model.onnx_bytes},
-                           {"opset", result.graph.opset}}},
-                         {"metrics", metrics_json(result)},
-                         {"diagnostics", result.diagnostics}};
+nlohmann::ordered_json result_json(const ExportResult& result) {
+  nlohmann::ordered_json json = {{"model",
+                                  {{"file", result.model.onnx},
+                                   {"bytes", result.model.onnx_bytes},
+                                   {"opset", result.graph.opset}}},
+                                 {"metrics", metrics_json(result)},
+                                 {"diagnostics", result.diagnostics}};
   if (!result.model.data.empty()) json["model"]["data"] = result.model.data;
   if (!result.model.hierarchy.empty()) json["model"]["hierarchy"] = result.model.hierarchy;
   if (!result.report.numbers.empty()) json["numbers"] = numbers_json(result.report.numbers);
@@ -106,7 +106,7 @@ nlohmann::json result_json(const ExportResult& result) {
 
 void print_numbers(const Console& console, const std::vector<NumericRun>& runs) {
   for (const NumericRun& run : runs) {
-    console.say(run.sizes);
+    console.say(run.inputs);
     for (const analysis::Difference& difference : run.outputs) {
       console.say(fmt::format("  {} {}", difference.matches ? "ok  " : "FAIL",
                               analysis::describe(difference)));
@@ -149,7 +149,7 @@ void require_match(const std::vector<NumericRun>& runs) {
   for (const NumericRun& run : runs) {
     for (const analysis::Difference& difference : run.outputs) {
       if (difference.matches) continue;
-      text += fmt::format("\n  {} (inputs {})", analysis::describe(difference), run.sizes);
+      text += fmt::format("\n  {} (inputs {})", analysis::describe(difference), run.inputs);
     }
   }
   if (text.empty()) return;

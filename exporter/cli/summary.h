@@ -11,10 +11,10 @@
 namespace modelexport::cli {
 
 // The metrics, by the names that scripts rely on.
-nlohmann::json metrics_json(const ExportResult& result);
+nlohmann::ordered_json metrics_json(const ExportResult& result);
 // The whole: model (files), metrics, numbers, diagnostics.
-nlohmann::json result_json(const ExportResult& result);
-nlohmann::json numbers_json(const std::vector<NumericRun>& runs);
+nlohmann::ordered_json result_json(const ExportResult& result);
+nlohmann::ordered_json numbers_json(const std::vector<NumericRun>& runs);
 
 // Module tree, files, tags, checks, time.
 void print_summary(const Console& console, const ExportResult& result, int max_depth);

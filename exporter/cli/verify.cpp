@@ -24,10 +24,11 @@ struct VerifyCommand {
     check_model_file(model);
     frontend::LiveModule module(model, options.load_library);
     module.set_examples(options.inputs);
-    const Program program = module.trace();
+    const Program program = trace(module);
     const std::vector<NumericRun> runs =
         compare_numbers(module, program, onnx_file, options.runtime);
-    if (console.json) fmt::print("{}\n", nlohmann::json{{"numbers", numbers_json(runs)}}.dump(2));
+    if (console.json)
+      fmt::print("{}\n", nlohmann::ordered_json{{"numbers", numbers_json(runs)}}.dump(2));
     print_numbers(console, runs);
     require_match(runs);
   }
