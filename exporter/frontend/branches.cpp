@@ -27,6 +27,8 @@ bool always_raises(const torch::jit::Block* block) {
   return false;
 }
 
+bool is_unset(const Val& val) { return std::holds_alternative<std::monostate>(val); }
+
 bool same(const Val& a, const Val& b) {
   const auto *x = known(a), *y = known(b);
   if (x && y)
@@ -76,6 +78,8 @@ Val Interpreter::merge(const Val& then_val, const Val& else_val,
   if (same(then_val, else_val)) return then_val;
   adopt(then_val);
   adopt(else_val);
+  if (is_unset(then_val)) return merge(placeholder(else_val), else_val, conditions, pairs, outputs);
+  if (is_unset(else_val)) return merge(then_val, placeholder(then_val), conditions, pairs, outputs);
   const auto is_number = [](const Val& val) {
     const auto* value = known(val);
     return get_if<SymbolicNumber>(val) || (value != nullptr && value->isScalar());
@@ -152,6 +156,31 @@ Val Interpreter::merge(const Val& then_val, const Val& else_val,
     return dict;
   }
   throw CannotMerge{"values of different types"};
+}
+
+// What a branch that leaves early gives in place of `other`, which nobody will read.
+Val Interpreter::placeholder(const Val& other) {
+  if (const auto* cell = get_if<TensorCell>(other)) {
+    auto copy = std::make_shared<TensorCell>(**cell);
+    const at::Tensor& first = copy->lanes[0];
+    copy->parent = nullptr;
+    copy->value = recorder_.tensor_value(copy->lanes);
+    recorder_.set_constant(copy->value, at::zeros(std::vector<int64_t>(first.dim(), 1), first.options()));
+    return copy;
+  }
+  if (const auto* number = get_if<SymbolicNumber>(other)) return (*number)->lanes[0];
+  if (const auto* list = get_if<ListVal>(other)) {
+    if ((*list)->sequence) throw CannotMerge{"a list of unknown length and nothing"};
+    auto copy = std::make_shared<ListVal>(**list);
+    for (Val& element : copy->elements) element = placeholder(element);
+    return copy;
+  }
+  if (const auto* tuple = get_if<TupleVal>(other)) {
+    auto copy = std::make_shared<TupleVal>(**tuple);
+    for (Val& element : copy->elements) element = placeholder(element);
+    return copy;
+  }
+  return other;
 }
 
 // The program value of a number; known ones become constants.

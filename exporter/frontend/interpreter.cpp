@@ -32,6 +32,7 @@ Interpreter::Interpreter(const Checkpoint& checkpoint, const Examples& examples,
     worlds.ids.push_back(world_tree_.add_root());
   }
   enter(std::make_shared<const WorldSet>(std::move(worlds)));
+  examples_worlds_ = worlds_;
   worlds_changed_ = false;
 }
 
@@ -280,9 +281,9 @@ Val Interpreter::weight(const at::Tensor& tensor) {
     cell->value = recorder_.weight_value(id);
     cell->known = cell->from_weights = true;
     cell->base = std::make_shared<AliasBase>();
-    cell->worlds = worlds_;
+    cell->worlds = examples_worlds_;  // it may be first read where only some worlds are current
     const bool written = written_weights_.contains(tensor.storage().data());
-    for (size_t lane = 0; lane < lanes_; ++lane) {
+    for (size_t lane = 0; lane < examples_.examples.size(); ++lane) {
       cell->lanes.push_back(written ? tensor.detach().clone() : tensor.detach());
     }
   }

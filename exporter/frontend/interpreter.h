@@ -149,6 +149,7 @@ class Interpreter {
   void walk_branch(const torch::jit::Block* block, Frame& frame, Branch& branch);
   Val merge(const Val& then_val, const Val& else_val, const std::vector<bool>& conditions,
             std::vector<std::pair<ValueId, ValueId>>& pairs, std::vector<ValueId>& outputs);
+  Val placeholder(const Val& other);
   ValueId value_of(const Val& number);
   void merge_effects(Branch& then_branch, Branch& else_branch, const std::vector<bool>& conditions,
                      std::vector<std::pair<ValueId, ValueId>>& pairs,
@@ -175,6 +176,7 @@ class Interpreter {
   Recorder recorder_;
   WorldTree world_tree_;
   Worlds worlds_;  // current; lane i is world worlds_->ids[i]
+  Worlds examples_worlds_;  // one per example
   bool worlds_changed_ = false;  // ever
   size_t lanes_ = 0;             // worlds_->ids.size()
   std::vector<LaneScope*> lane_scopes_;

@@ -172,8 +172,8 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
       return out(c10::IValue(same_object(in(0), in(1))));
     case c10::aten::__isnot__:
       return out(c10::IValue(!same_object(in(0), in(1))));
-    case prim::Uninitialized:
-      return out(c10::IValue());
+    case prim::Uninitialized:  // stands where a branch leaves the loop or function early
+      return out(Val());
     case prim::RaiseException: {
       const Val message = in(0);
       const auto* text = known(message);
