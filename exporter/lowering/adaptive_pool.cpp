@@ -116,55 +116,36 @@ V maximum_axis(Call& c, V x, const Axis& axis) {
   return reduce(c, "ReduceMax", windows, {axis.index + 1}, false);
 }
 
-// Positions in the flattened plane of each output's window: [outputs][longest], row-major.
-std::vector<std::vector<int64_t>> plane_windows(const std::vector<Axis>& axes) {
-  std::vector<std::vector<int64_t>> windows{{0}};
-  for (const Axis& axis : axes) {
-    std::vector<std::vector<int64_t>> next;
-    for (const std::vector<int64_t>& outer : windows) {
-      for (int64_t i = 0; i < axis.out; ++i) {
-        std::vector<int64_t>& window = next.emplace_back();
-        for (int64_t position : outer)
-          for (int64_t k = 0; k < axis.longest(); ++k)
-            window.push_back(position * axis.in + std::min(axis.start(i) + k, axis.end(i) - 1));
-      }
-    }
-    windows = std::move(next);
+// Positions in the flattened plane of each output's window: int64 [outputs..., longest].
+V plane_positions(Call& c, const std::vector<Axis>& axes) {
+  const int64_t count = static_cast<int64_t>(axes.size());
+  V positions;  // [outputs..., longest...]
+  for (int64_t i = 0; i < count; ++i) {
+    std::vector<int64_t> others = axes_from(0, 2 * count);
+    std::erase(others, i);
+    std::erase(others, count + i);
+    const V along = c.unsqueeze(window_positions(c, axes[i]), others);
+    positions = i == 0 ? along : c.add(c.mul(positions, number(c, axes[i].in)), along);
   }
-  return windows;
+  std::vector<int64_t> shape(count, 0);
+  shape.push_back(-1);
+  return c.reshape_to(positions, c.constant_ints(shape));
 }
 
-struct Maximum {
-  V value, index;
-};
-
-Maximum maximum_with_index(Call& c, V x, const std::vector<Axis>& axes) {
+// Where in its plane the maximum of each window is.
+V maximum_position(Call& c, V x, const std::vector<Axis>& axes) {
+  const V flat = c.reshape_to(x, c.constant_ints({0, 0, -1}));
   if (all_to_one(axes)) {
-    std::vector<int64_t> spatial;
-    for (const Axis& axis : axes) spatial.push_back(axis.index);
-    const V flat = c.reshape_to(x, c.constant_ints({0, 0, -1}));
-    return {reduce(c, "ReduceMax", x, spatial, true),
-            c.typed(run(c, "ArgMax", {flat}, {attr("axis", 2)}), DType::i64)};
+    const V best = run(c, "ArgMax", {flat}, {attr("axis", 2)});
+    return c.reshape(c.typed(best, DType::i64), c.out_shape(1));
   }
-  if (!std::ranges::all_of(axes, &Axis::is_static))
-    throw Unsupported{"indices of adaptive max pooling over a dynamic size"};
-  int64_t plane = 1;
-  for (const Axis& axis : axes) plane *= axis.in;
-  const V flat = c.reshape(x, {c.shape(x)[0], c.shape(x)[1], plane});
-  const std::vector<std::vector<int64_t>> windows = plane_windows(axes);
-  const int64_t outputs = static_cast<int64_t>(windows.size());
-  const int64_t length = outputs == 0 ? 1 : static_cast<int64_t>(windows[0].size());
-  std::vector<int64_t> positions, first;
-  for (int64_t i = 0; i < outputs; ++i) {
-    positions.insert(positions.end(), windows[i].begin(), windows[i].end());
-    first.push_back(i * length);
-  }
-  const V table = constant_integers(c, {outputs, length}, positions);
-  const V elements = c.gather(flat, table, 2);  // [N, C, outputs, length]
-  const V best =
-      c.typed(run(c, "ArgMax", {elements}, {attr("axis", 3), attr("keepdims", false)}), DType::i64);
-  return {reduce(c, "ReduceMax", elements, {3}, false),
-          c.gather(c.constant_ints(positions), c.add(best, c.constant_ints(first)), 0)};
+  const V positions = plane_positions(c, axes);
+  const V elements = c.gather(flat, positions, 2);  // [N, C, outputs..., longest]
+  const V best = c.typed(run(c, "ArgMax", {elements}, {attr("axis", -1)}), DType::i64);
+  const V table = expand_to(c, positions, c.node("Shape", {elements}));
+  const V index = c.node("GatherElements", {table, best}, {attr("axis", -1)});
+  return like_result(c, c.squeeze(index, {static_cast<int64_t>(axes.size()) + 2}),
+                     static_cast<int64_t>(axes.size()));
 }
 
 }  // namespace
@@ -187,20 +168,18 @@ V adaptive_avg_pool(Call& c) {
 template <int64_t kSpatial>
 std::vector<V> adaptive_max_pool(Call& c) {
   c.ignore({"output_size"});
-  V x = with_batch(c, c.tensor("self"), kSpatial);
+  const V x = with_batch(c, c.tensor("self"), kSpatial);
   const std::vector<Axis> axes = spatial_axes(c, x, kSpatial);
-  if (c.output_used(1)) {
-    const auto [value, index] = maximum_with_index(c, x, axes);
-    return {c.reshape(value, c.out_shape(0)), c.reshape(index, c.out_shape(1))};
-  }
+  V y = x;
   if (all_to_one(axes)) {
-    x = run(c, "GlobalMaxPool", {x});
+    y = run(c, "GlobalMaxPool", {x});
   } else if (const auto windows = equal_windows(axes)) {
-    x = run(c, "MaxPool", {x}, *windows);
+    y = run(c, "MaxPool", {x}, *windows);
   } else {
-    for (const Axis& axis : axes) x = maximum_axis(c, x, axis);
+    for (const Axis& axis : axes) y = maximum_axis(c, y, axis);
   }
-  return {like_result(c, x, kSpatial), kOmitted};
+  const V index = c.output_used(1) ? maximum_position(c, x, axes) : kOmitted;
+  return {like_result(c, y, kSpatial), index};
 }
 
 template V adaptive_avg_pool<1>(Call& c);

@@ -131,4 +131,12 @@ std::vector<double> weight_matrix(Interpolation mode, const ResizedAxis& axis) {
   return matrix;
 }
 
+void round_for_bytes(std::vector<double>& weights) {
+  if (weights.empty()) return;
+  const double largest = *std::ranges::max_element(weights);
+  int bits = 0;
+  while (bits < 22 && std::floor(0.5 + largest * std::exp2(bits + 1)) < std::exp2(15)) ++bits;
+  for (double& weight : weights) weight = std::round(weight * std::exp2(bits)) / std::exp2(bits);
+}
+
 }  // namespace modelexport::lowering

@@ -26,4 +26,7 @@ std::vector<int64_t> resize_positions(Interpolation mode, const ResizedAxis& axi
 // Of the other modes: row-major [in, out].
 std::vector<double> weight_matrix(Interpolation mode, const ResizedAxis& axis);
 
+// The weights as PyTorch rounds them for bytes: to 15 bits, times a power of two.
+void round_for_bytes(std::vector<double>& weights);
+
 }  // namespace modelexport::lowering

@@ -152,7 +152,7 @@ struct GroupNorm {
 // GroupNormalization applies weight and bias per channel from opset 21 on, before that per group.
 V emit(Call& c, const GroupNorm& norm) {
   const DType dtype = c.dtype_of(norm.x);
-  const Shape& shape = c.shape(norm.x);
+  const Shape shape = c.shape(norm.x);
   const int64_t rank = static_cast<int64_t>(shape.size());
   if (c.opset() >= 21 && rank > 2) {
     const V weight = norm.weight == kOmitted ? filled_with(c, 1, dtype, {shape[1]}) : norm.weight;

@@ -127,30 +127,34 @@ V resize_by_axes(Call& c, const Resize& resize, const std::vector<ResizedAxis>& 
   return y;
 }
 
-// Interpolated integers are rounded; cubic weights may leave their range.
-V to_bytes(Call& c, V y) {
-  if (c.out_dtype() != DType::u8) throw Unsupported{"interpolation of integers"};
-  y = c.node("Round", {y});
-  y = c.node("Clip", {y, c.constant(0, DType::f32), c.constant(255, DType::f32)});
+// PyTorch interpolates bytes from the last axis to the first, and goes back to bytes after each.
+V resize_bytes(Call& c, const Resize& resize, const std::vector<ResizedAxis>& axes) {
+  V y = c.cast(resize.x, DType::f32);
+  for (size_t i = axes.size(); i-- > 0;) {
+    if (axes[i].in == axes[i].out) continue;
+    std::vector<double> weights = weight_matrix(resize.mode, axes[i]);
+    round_for_bytes(weights);
+    const V matrix = constant_numbers(c, DType::f32, {axes[i].in, axes[i].out}, weights);
+    y = matrix_along(c, y, static_cast<int64_t>(i) + 2, matrix);
+    y = c.node("Floor", {c.add(y, c.constant(0.5, DType::f32))});
+    y = c.node("Clip", {y, c.constant(0, DType::f32), c.constant(255, DType::f32)});
+  }
   return c.cast(y, DType::u8);
 }
 
 V emit(Call& c, Resize resize) {
   const DType dtype = c.out_dtype();
-  const bool interpolates_integers = !is_floating(dtype) && !resize.is_nearest();
-  if (interpolates_integers) resize.x = c.cast(resize.x, DType::f32);
   const char* reason = not_expressible(c, resize);
   const auto axes = static_axes(c, resize);
+  if (!is_floating(dtype) && !resize.is_nearest()) {
+    if (dtype != DType::u8 || !axes) throw Unsupported{"interpolation of integers"};
+    return resize_bytes(c, resize, *axes);
+  }
   if (reason && !axes) throw Unsupported{std::string(reason) + " of a dynamic size"};
   const bool has_kernel = dtype != DType::f64 && dtype != DType::i64;
-  V y;
-  if (!axes || (!reason && has_kernel && is_exact(resize, *axes))) {
-    y = resize_node(c, resize);
-  } else {
-    if (!resize.is_nearest()) resize.x = c.cast(resize.x, compute_dtype(c.dtype_of(resize.x)));
-    y = resize_by_axes(c, resize, *axes);
-  }
-  return interpolates_integers ? to_bytes(c, y) : c.cast(y, dtype);
+  if (!axes || (!reason && has_kernel && is_exact(resize, *axes))) return resize_node(c, resize);
+  if (!resize.is_nearest()) resize.x = c.cast(resize.x, compute_dtype(dtype));
+  return c.cast(resize_by_axes(c, resize, *axes), dtype);
 }
 
 // aten::upsample_bilinear2d(Tensor self, SymInt[2] output_size, bool align_corners,

@@ -93,13 +93,13 @@ V pixel_unshuffle(Call& c) {
 V channel_shuffle(Call& c) {
   const V x = c.tensor("self");
   const int64_t groups = c.integer("groups");
-  Shape shape = c.shape(x);
-  if (!is_static(shape[1])) throw Unsupported{"a dynamic number of channels"};
-  shape[1] /= groups;
-  shape.insert(shape.begin() + 1, groups);
-  std::vector<int64_t> order = axes_from(0, static_cast<int64_t>(shape.size()));
+  Shape split = c.shape(x);
+  if (!is_static(split[1])) throw Unsupported{"a dynamic number of channels"};
+  split[1] /= groups;
+  split.insert(split.begin() + 1, groups);
+  std::vector<int64_t> order = axes_from(0, static_cast<int64_t>(split.size()));
   std::swap(order[1], order[2]);
-  return c.reshape(c.transpose(c.reshape(x, shape), order), c.shape(x));
+  return c.reshape(c.transpose(c.reshape(x, split), order), c.out_shape());
 }
 
 }  // namespace modelexport::lowering

@@ -56,7 +56,7 @@ class CaseTest : public testing::Test {
     exercised.merge(trial.operators());
     for (int opset : opsets) {
       const std::string failure = trial.at_opset(opset);
-      if (!failure.empty()) ADD_FAILURE() << "opset " << opset << ": " << failure << case_.source;
+      if (!failure.empty()) ADD_FAILURE() << "opset " << opset << ": " << failure << "\n" << case_.source;
     }
   }
 
