@@ -228,6 +228,20 @@ V ldexp(Call& c) {
   return result(c, self * power(2.0, operand(c, "other")));
 }
 
+// aten::frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)
+std::vector<V> frexp(Call& c) {
+  Expr x = cast(operand(c, "self"), DType::f64);
+  Expr plain = equal(x, 0.0) | is_nan(x) | is_infinite(x);
+  Expr exponent = floor(log(where(plain, 1.0, abs(x))) / M_LN2) + 1.0;
+  Expr mantissa = x / power(2.0, exponent);
+  // The logarithm may be rounded across an integer.
+  Expr over = abs(mantissa) >= 1.0, under = abs(mantissa) < 0.5;
+  exponent = exponent + where(over, Expr(c, c.constant(1.0, DType::f64)), 0.0);
+  exponent = exponent - where(under, Expr(c, c.constant(1.0, DType::f64)), 0.0);
+  exponent = where(plain, 0.0, exponent);
+  return {result(c, x / power(2.0, exponent)), c.cast(exponent, c.out_dtype(1))};
+}
+
 // aten::xlogy.Tensor(Tensor self, Tensor other) -> Tensor, and xlog1py: 0 for 0 * log(0)
 template <Expr (*Log)(Expr)>
 V x_log(Call& c) {
@@ -295,6 +309,7 @@ constexpr Row kRows[] = {
     {"aten::fmin", number_extremum<"Min">},
     {"aten::fmod.Scalar", fmod},
     {"aten::fmod.Tensor", fmod},
+    {"aten::frexp.Tensor", frexp},
     {"aten::heaviside", heaviside},
     {"aten::hypot", hypot},
     {"aten::ldexp.Tensor", ldexp},

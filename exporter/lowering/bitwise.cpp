@@ -1,5 +1,8 @@
 // Bitwise logic and shifts. On booleans they are the logical operators; integers have them since
 // opset 18.
+#include <memory>
+
+#include "exporter/lowering/builder.h"
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/tables.h"
@@ -53,6 +56,48 @@ V right_shift(Call& c) {
   return (self - apply("Mod", self, factor)) / factor;
 }
 
+Expr any_left(Expr x) {
+  Call& c = x.call();
+  Expr left = cast(!equal(x, 0.0), DType::i32);
+  return cast(Expr(c, reduce(c, "ReduceMax", left, {}, false)), DType::boolean);
+}
+
+// Euclid's algorithm, on all elements until none has a remainder left.
+Expr greatest_common_divisor(Expr a, Expr b) {
+  Call& c = a.call();
+  const DType dtype = a.dtype();
+  const Shape shape = c.out_shape();
+  Expr first(c, c.expand(abs(a), shape)), second(c, c.expand(abs(b), shape));
+  const V begin = any_left(second);
+  c.builder().open_block();
+  c.builder().block_input(DType::i64, {});  // the iteration and the condition are not looked at
+  c.builder().block_input(DType::boolean, {});
+  Expr x(c, c.builder().block_input(dtype, shape)), y(c, c.builder().block_input(dtype, shape));
+  Expr done = equal(y, 0.0);
+  Expr rest = where(done, 0.0, apply("Mod", x, where(done, 1.0, y)));
+  Expr divisor = where(done, x, y);
+  auto body =
+      std::make_shared<graph::Block>(c.builder().close_block({any_left(rest), divisor, rest}));
+  const std::vector<V> results = c.nodes("Loop", {kOmitted, begin, first, second}, 2,
+                                         {graph::Attribute{"body", std::move(body)}});
+  c.typed(results[1], dtype, shape);
+  return Expr(c, c.typed(results[0], dtype, shape));
+}
+
+// aten::gcd(Tensor self, Tensor other) -> Tensor
+V gcd(Call& c) {
+  Expr self = cast(Expr(c, c.tensor("self")), DType::i64);
+  return result(c, greatest_common_divisor(self, cast(Expr(c, c.tensor("other")), DType::i64)));
+}
+
+// aten::lcm(Tensor self, Tensor other) -> Tensor
+V lcm(Call& c) {
+  Expr self = cast(Expr(c, c.tensor("self")), DType::i64);
+  Expr other = cast(Expr(c, c.tensor("other")), DType::i64);
+  Expr divisor = greatest_common_divisor(self, other);
+  return result(c, abs(self / maximum(divisor, 1.0) * other));
+}
+
 constexpr auto kAnd = bitwise<"BitwiseAnd", "And">;
 constexpr auto kOr = bitwise<"BitwiseOr", "Or">;
 constexpr auto kXor = bitwise<"BitwiseXor", "Xor">;
@@ -84,6 +129,8 @@ constexpr Row kRows[] = {
     {"aten::bitwise_xor.Scalar", kXor},
     {"aten::bitwise_xor.Scalar_Tensor", kXor},
     {"aten::bitwise_xor.Tensor", kXor},
+    {"aten::gcd", gcd},
+    {"aten::lcm", lcm},
 };
 
 }  // namespace

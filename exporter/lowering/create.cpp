@@ -167,6 +167,22 @@ V window(Call& c) {
   return c.cast(c.typed(window, dtype), c.out_dtype());
 }
 
+// aten::hamming_window.periodic_alpha_beta(int window_length, bool periodic, float alpha, float
+// beta, *,
+//                                          ScalarType? dtype=None...) -> Tensor
+// (HammingWindow of ONNX has other coefficients.)
+template <int Arguments>
+V hamming_window(Call& c) {
+  ignore_options(c);
+  V length = c.scalar("window_length", DType::i64);
+  const bool periodic = Arguments < 2 || c.boolean("periodic");
+  const double alpha = Arguments < 3 ? 0.54 : c.number("alpha");
+  const double beta = Arguments < 4 ? 0.46 : c.number("beta");
+  Expr size = cast(Expr(c, length), DType::f64);
+  Expr angle = indices(c, length, DType::f64) * (2.0 * M_PI) / (periodic ? size : size - 1.0);
+  return result(c, alpha - beta * cos(angle));
+}
+
 // aten::_dim_arange(Tensor like, int dim) -> Tensor
 V dim_arange(Call& c) {
   V like = c.tensor("like");
@@ -189,8 +205,10 @@ constexpr Row kRows[] = {
     {"aten::eye.m", eye},
     {"aten::full", full},
     {"aten::full_like", full_like},
-    {"aten::hamming_window", window<"HammingWindow", false>},
-    {"aten::hamming_window.periodic", window<"HammingWindow", true>},
+    {"aten::hamming_window", hamming_window<1>},
+    {"aten::hamming_window.periodic", hamming_window<2>},
+    {"aten::hamming_window.periodic_alpha", hamming_window<3>},
+    {"aten::hamming_window.periodic_alpha_beta", hamming_window<4>},
     {"aten::hann_window", window<"HannWindow", false>},
     {"aten::hann_window.periodic", window<"HannWindow", true>},
     {"aten::linspace", linspace},

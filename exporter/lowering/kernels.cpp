@@ -12,6 +12,7 @@ using enum DType;
 
 constexpr DType kFloats[] = {f16, f32, f64};
 constexpr DType kSingles[] = {f16, f32};
+constexpr DType kSingle[] = {f32};
 constexpr DType kReduced[] = {i32, i64, f16, f32, f64};
 constexpr DType kExtrema[] = {u8, i8, i32, i64, f16, f32, f64};
 constexpr DType kMinMax[] = {u8, u32, u64, i8, i32, i64, f16, f32, f64};
@@ -51,14 +52,13 @@ constexpr Kernel kKernels[] = {
     {"Atanh", kSingles},
     {"AveragePool", kSingles},
     {"BatchNormalization", kFloats},
-    {"Bernoulli", kFloats},
     {"BitShift", kShifted},
     {"BitwiseAnd", kBits},
     {"BitwiseNot", kBits},
     {"BitwiseOr", kBits},
     {"BitwiseXor", kBits},
     {"Ceil", kFloats},
-    {"Celu", kSingles},
+    {"Celu", kSingle},
     {"Clip", kMinMax},
     {"Col2Im", kSingles},
     {"Compress", kAll},
@@ -188,7 +188,8 @@ std::vector<V> run_many(Call& c, std::string_view op_type, std::vector<V> inputs
                         Attributes attributes) {
   const DType dtype = c.dtype_of(inputs[op_type == "Where" ? 1 : 0]);
   const DType compute = kernel_dtype(op_type, dtype);
-  for (V& input : inputs) {
+  for (size_t i = op_type == "Where" ? 1 : 0; i < inputs.size(); ++i) {
+    V& input = inputs[i];
     if (input != kOmitted && c.dtype_of(input) == dtype) input = c.cast(input, compute);
   }
   std::vector<V> results = c.nodes(op_type, std::move(inputs), outputs, std::move(attributes));

@@ -166,7 +166,8 @@ V searchsorted(Call& c) {
   }
   if (rank > 1) sequence = c.unsqueeze(sequence, {rank - 1});
   Expr values(c, c.unsqueeze(self, {c.rank(self)}));
-  const bool right = c.boolean("right") || (!c.is_none("side") && c.text("side") == "right");
+  const bool right = c.is_none("side") ? c.boolean("right") : c.text("side") == "right";
+  c.ignore({"right"});
   return count_below(Expr(c, sequence), values, right);
 }
 

@@ -166,6 +166,20 @@ V randint_like_low(Call& c) {
   return random_integers(c, c.tensor("self"), low, bound(c, "high"));
 }
 
+// aten::random.from(Tensor self, int from, int? to, *, Generator? generator=None) -> Tensor
+V random_from(Call& c) {
+  c.ignore({"generator"});
+  if (c.is_none("to")) throw Unsupported{"random integers without an upper bound"};
+  Expr from = bound(c, "from");
+  return random_integers(c, c.tensor("self"), from, bound(c, "to"));
+}
+
+// aten::random.to(Tensor self, int to, *, Generator? generator=None) -> Tensor
+V random_to(Call& c) {
+  c.ignore({"generator"});
+  return random_integers(c, c.tensor("self"), bound(c, 0.0), bound(c, "to"));
+}
+
 // aten::randperm(SymInt n, *, ScalarType? dtype=4...) -> Tensor: the order of random numbers
 V randperm(Call& c) {
   ignore_all_but(c, {"n"});
@@ -174,15 +188,16 @@ V randperm(Call& c) {
   return c.cast(c.typed(found[1], DType::i64), c.out_dtype());
 }
 
-Expr bernoulli_of(Call& c, V probabilities) {
-  const DType dtype = drawn_dtype(c.out_dtype());
-  return Expr(c, c.node("Bernoulli", {c.cast(probabilities, dtype)}, {attr("dtype", dtype)}));
+// 1 with the probabilities given. (ONNX Runtime's Bernoulli gives 0 with them.)
+V bernoulli_of(Call& c, V probabilities) {
+  Expr p(c, c.cast(probabilities, drawn_dtype(c.out_dtype())));
+  return c.cast(uniform(c, p) < p, c.out_dtype());
 }
 
 // aten::bernoulli(Tensor self, *, Generator? generator=None) -> Tensor
 V bernoulli(Call& c) {
   c.ignore({"generator"});
-  return result(c, bernoulli_of(c, c.tensor("self")));
+  return bernoulli_of(c, c.tensor("self"));
 }
 
 // aten::bernoulli.p(Tensor self, float p, *, Generator? generator=None) -> Tensor
@@ -190,7 +205,7 @@ V bernoulli(Call& c) {
 V bernoulli_p(Call& c) {
   c.ignore({"self", "generator"});
   V p = c.tensor("p", drawn_dtype(c.out_dtype()));
-  return result(c, bernoulli_of(c, c.expand(p, c.out_shape())));
+  return bernoulli_of(c, c.expand(p, c.out_shape()));
 }
 
 // aten::multinomial(Tensor self, SymInt num_samples, bool replacement=False, *,
@@ -280,6 +295,8 @@ constexpr Row kRows[] = {
     {"aten::randn.generator", randn},
     {"aten::randn_like", randn_like},
     {"aten::randn_like.generator", randn_like},
+    {"aten::random.from", random_from},
+    {"aten::random.to", random_to},
     {"aten::randperm", randperm},
     {"aten::randperm.generator", randperm},
     {"aten::uniform", uniform_between},

@@ -117,9 +117,10 @@ template <OpType Name>
 V truth_dims(Call& c) {
   V self = c.tensor("self", DType::boolean);
   const std::vector<int64_t> axes = c.axes("dim", c.rank(self));
+  const bool keepdim = c.boolean("keepdim");
   // An empty list, unlike None, reduces nothing.
   if (axes.empty() && !c.is_none("dim")) return c.cast(self, c.out_dtype());
-  return c.cast(truth(c, Name.view(), self, axes, c.boolean("keepdim")), c.out_dtype());
+  return c.cast(truth(c, Name.view(), self, axes, keepdim), c.out_dtype());
 }
 
 // aten::count_nonzero(Tensor self, int? dim=None) -> Tensor

@@ -128,7 +128,18 @@ V cov(Call& c) {
   return result(c, Expr(c, c.reshape(covariance, c.out_shape())));
 }
 
+// aten::corrcoef(Tensor self) -> Tensor
+V corrcoef(Call& c) {
+  Expr self = operand(c, "self");
+  if (c.rank(self) < 2) return result(c, Expr(c, reduce(c, "ReduceMean", self / self, {}, false)));
+  Expr deviation = self - Expr(c, reduce(c, "ReduceMean", self, {1}, true));
+  Expr unit = deviation / vector_norm(deviation, 2.0, {1}, true);
+  Expr products(c, run(c, "MatMul", {unit, c.transpose(unit, {1, 0})}));
+  return result(c, maximum(minimum(products, 1.0), -1.0));
+}
+
 constexpr Row kRows[] = {
+    {"aten::corrcoef", corrcoef},
     {"aten::cov", cov},
     {"aten::dist", dist},
     {"aten::frobenius_norm.dim", frobenius_norm},

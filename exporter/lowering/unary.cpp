@@ -70,7 +70,10 @@ V negative(Call& c) {
 // aten::sign(Tensor self) -> Tensor
 V sign_of(Call& c) {
   V x = c.tensor("self", c.out_dtype());
-  return c.out_dtype() == DType::boolean ? x : run(c, "Sign", {x});
+  if (c.out_dtype() == DType::boolean) return x;
+  Expr sign(c, run(c, "Sign", {x}));
+  // PyTorch's sign of NaN is 0.
+  return is_floating(c.out_dtype()) ? where(is_nan(sign), 0.0, sign) : sign;
 }
 
 // aten::floor(Tensor self) -> Tensor, and ceil and round
