@@ -83,7 +83,7 @@ V masked(Call& c, V scores, const Attention& attention) {
   const DType dtype = c.dtype_of(scores);
   const V mask = attention.mask;
   if (mask == kOmitted) return scores;
-  if (c.dtype_of(mask) != DType::boolean) return c.add(scores, c.cast(mask, dtype));
+  if (c.dtype_of(mask) != DType::boolean) return c.add(scores, mask);
   const double hidden =
       attention.is_nan_if_blind ? -kInfinity : std::numeric_limits<float>::lowest();
   return c.where(mask, scores, c.constant(hidden, dtype));
@@ -186,6 +186,9 @@ Attended attend(Call& c, Attention attention, bool needs_weights) {
   const DType dtype = c.dtype_of(attention.query);
   const DType wide = dtype == DType::f64 ? dtype : DType::f32;
   for (V* x : {&attention.query, &attention.key, &attention.value}) *x = c.cast(*x, wide);
+  if (attention.mask != kOmitted && c.dtype_of(attention.mask) != DType::boolean) {
+    attention.mask = c.cast(attention.mask, wide);
+  }
   const Attended attended = decompose(c, attention);
   return {c.cast(attended.output, dtype), c.cast(attended.weights, dtype)};
 }

@@ -138,10 +138,18 @@ V contract(Call& c, const Equation& equation, std::vector<V> operands) {
 // aten::einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor
 V einsum(Call& c) {
   c.ignore({"path"});
-  const std::vector<V> operands = c.tensors("tensors");
+  std::vector<V> operands = c.tensors("tensors");
   std::vector<int64_t> ranks;
   for (V operand : operands) ranks.push_back(c.rank(operand));
-  return contract(c, parse(c.text("equation"), ranks), operands);
+  Equation equation = parse(c.text("equation"), ranks);
+  Letters letters(equation.text());
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (!equation.operands[i].empty()) continue;
+    // ONNX's shape inference takes no operands without labels.
+    equation.operands[i] = letters.next(1);
+    operands[i] = c.unsqueeze(operands[i], {0});
+  }
+  return contract(c, equation, operands);
 }
 
 // ---- contractions with a name

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "exporter/lowering/indexing.h"
+#include "exporter/lowering/infer.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/reduction.h"
 #include "exporter/lowering/registry.h"
@@ -65,13 +66,14 @@ V pairwise_distance(Call& c) {
 V cosine_similarity(Call& c) {
   const DType dtype = c.out_dtype();
   const V a = c.tensor("x1", dtype), b = c.tensor("x2", dtype);
-  const int64_t rank = std::max(c.rank(a), c.rank(b)), axis = c.axis("dim", rank);
+  // The axis is one of the shape that both broadcast to.
+  const std::optional<Shape> shape = broadcast(c.shape(a), c.shape(b));
+  if (!shape) throw Unsupported{"tensors whose sizes depend differently on the inputs"};
+  const int64_t axis = c.axis("dim", std::ssize(*shape));
   const V eps = c.constant(c.number("eps"), dtype);
-  // Axes count from the end in both: the ranks may differ.
   const auto unit = [&](V x) {
-    const int64_t own = axis - (rank - c.rank(x));
-    if (own < 0) return run(c, "Div", {x, run(c, "Max", {run(c, "Abs", {x}), eps})});
-    return run(c, "Div", {x, run(c, "Max", {norm(c, x, 2, own, true), eps})});
+    x = expand(c, x, *shape);
+    return run(c, "Div", {x, run(c, "Max", {norm(c, x, 2, axis, true), eps})});
   };
   return reduce(c, "ReduceSum", run(c, "Mul", {unit(a), unit(b)}), {axis}, false);
 }

@@ -32,7 +32,7 @@ V embedding_renorm(Call& c) {
   const V limit = c.constant(c.number("max_norm"), dtype);
   const V scale = run(c, "Div", {limit, run(c, "Add", {norms, c.constant(1e-7, dtype)})});
   const V is_long = c.node("Greater", {norms, limit});
-  const V shorter = run(c, "Where", {is_long, run(c, "Mul", {rows, scale}), rows});
+  const V shorter = choose(c, is_long, run(c, "Mul", {rows, scale}), rows);
   return c.node("ScatterND", {table, c.unsqueeze(indices, {c.rank(indices)}), shorter});
 }
 
@@ -90,18 +90,17 @@ std::vector<V> embedding_bags(Call& c, std::optional<int64_t> padding) {
   const int64_t mode = c.integer("mode");
   if (mode == kMax && c.opset() < 18) throw Unsupported{"mode \"max\" before opset 18"};
   const V table = c.tensor("weight"), indices = c.tensor("indices", DType::i64);
-  V starts = c.tensor("offsets", DType::i64);
-  if (c.boolean("include_last_offset")) starts = c.slice(starts, 0, 0, -1);
+  const V starts = c.tensor("offsets", DType::i64);
   V bags = bag_numbers(c, indices, starts), bag_count = c.size_of(starts, 0);
+  // What comes after the last offset, and padding, go into a bag behind the others.
+  const bool has_end = c.boolean("include_last_offset");
   if (padding) {
-    // Padding goes into a bag of its own, behind the others.
-    const V is_padding = c.node("Equal", {indices, c.constant_int(*padding)});
-    bags = c.where(is_padding, bag_count, bags);
-    bag_count = add_sizes(c, bag_count, c.constant_ints({1}));
+    const V last = has_end ? c.sub(bag_count, c.constant_ints({1})) : bag_count;
+    bags = c.where(c.node("Equal", {indices, c.constant_int(*padding)}), last, bags);
   }
-  const V rows = weighted_rows(c, table, indices);
-  const V result = combine(c, rows, bags, bag_count, mode);
-  return {c.cast(padding ? c.slice(result, 0, 0, -1) : result, c.dtype_of(table)),
+  if (padding && !has_end) bag_count = add_sizes(c, bag_count, c.constant_ints({1}));
+  const V result = combine(c, weighted_rows(c, table, indices), bags, bag_count, mode);
+  return {c.cast(padding || has_end ? c.slice(result, 0, 0, -1) : result, c.dtype_of(table)),
           unused_result(c, 1, "the bag of each index"),
           unused_result(c, 2, "the sizes of the bags"),
           unused_result(c, 3, "the rows with the maxima")};

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "exporter/lowering/builder.h"
+#include "exporter/lowering/kernels.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -118,6 +119,12 @@ std::vector<V> split_evenly(Call& c, V x, int64_t parts, int64_t axis) {
 
 V without_bf16(Call& c, V x) { return c.dtype_of(x) == DType::bf16 ? c.cast(x, DType::f32) : x; }
 
+V choose(Call& c, V condition, V a, V b) {
+  if (c.dtype_of(a) != DType::boolean) return run(c, "Where", {condition, a, b});
+  const V chosen = c.where(condition, c.cast(a, DType::u8), c.cast(b, DType::u8));
+  return c.cast(chosen, DType::boolean);
+}
+
 V expand(Call& c, V x, const Shape& shape) {
   if (c.has_shape(x) && c.shape(x) == shape) return x;
   return c.cast(c.expand(without_bf16(c, x), shape), c.dtype_of(x));
@@ -131,25 +138,6 @@ bool has_sizes(Call& c, const Shape& shape, int missing) {
   return missing >= std::ranges::count_if(shape, [&](Dim dim) {
            return !is_static(dim) && !c.builder().has_symbol(symbol_index(dim));
          });
-}
-
-V matrix_product(Call& c, V a, V b) {
-  const DType dtype = c.dtype_of(a);
-  const auto in = [&](DType wide) {
-    return c.cast(c.node("MatMul", {c.cast(a, wide), c.cast(b, wide)}), dtype);
-  };
-  switch (dtype) {
-    case DType::bf16:
-      return in(DType::f32);
-    case DType::boolean:
-    case DType::i8:
-    case DType::i16:
-    case DType::u8:
-    case DType::u16:
-      return in(DType::i32);
-    default:
-      return c.node("MatMul", {a, b});
-  }
 }
 
 }  // namespace modelexport::lowering

@@ -45,14 +45,14 @@ V without_bf16(Call& c, V x);
 // Equal parts along an axis; from opset 18 on, the last one may be shorter.
 std::vector<V> split_evenly(Call& c, V x, int64_t parts, int64_t axis);
 
+// Where, for all dtypes.
+V choose(Call& c, V condition, V a, V b);
+
 // Expand, to a shape with symbols or given as 1-D int64.
 V expand(Call& c, V x, const Shape& shape);
 V expand_to(Call& c, V x, V shape);
 
 // Whether shape_vector() can give these sizes, but for at most `missing` of them.
 bool has_sizes(Call& c, const Shape& shape, int missing = 0);
-
-// MatMul, in a wider type where ONNX Runtime has no kernel for theirs (both have the same).
-V matrix_product(Call& c, V a, V b);
 
 }  // namespace modelexport::lowering

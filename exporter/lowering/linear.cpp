@@ -17,6 +17,22 @@ bool has_gemm(DType dtype) {
   return dtype == DType::f16 || dtype == DType::f32 || dtype == DType::f64;
 }
 
+// The next wider type that ONNX Runtime has MatMul for.
+DType product_dtype(DType dtype) {
+  switch (dtype) {
+    case DType::bf16:
+      return DType::f32;
+    case DType::boolean:
+    case DType::i8:
+    case DType::i16:
+    case DType::u8:
+    case DType::u16:
+      return DType::i32;
+    default:
+      return dtype;
+  }
+}
+
 // aten::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor
 V linear(Call& c) {
   return linear_layer(c, c.tensor("input"), c.tensor("weight"), c.optional_tensor("bias"));
@@ -254,6 +270,19 @@ V transpose_matrices(Call& c, V x) {
   std::iota(permutation.begin(), permutation.end(), 0);
   std::swap(permutation[permutation.size() - 1], permutation[permutation.size() - 2]);
   return c.transpose(x, permutation);
+}
+
+V matrix_product(Call& c, V a, V b) {
+  const DType dtype = c.dtype_of(a), wide = product_dtype(dtype);
+  a = c.cast(a, wide);
+  b = c.cast(b, wide);
+  // ONNX Runtime 1.32 merges a Transpose into the MatMul after it, wrongly if the right one is a
+  // vector. On the left it is right.
+  if (c.has_shape(a) && c.has_shape(b) && c.rank(a) > 1 && c.rank(b) == 1) {
+    std::swap(a, b);
+    b = transpose_matrices(c, b);
+  }
+  return c.cast(c.node("MatMul", {a, b}), dtype);
 }
 
 V linear_layer(Call& c, V x, V weight, V bias) {

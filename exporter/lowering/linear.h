@@ -1,9 +1,12 @@
-// Linear layers, for the operators that contain them.
+// Products of matrices, for the operators that contain them.
 #pragma once
 
 #include "exporter/lowering/call.h"
 
 namespace modelexport::lowering {
+
+// MatMul, in a wider type where ONNX Runtime has no kernel for theirs (both have the same).
+V matrix_product(Call& c, V a, V b);
 
 // x weight^T + bias: Gemm for a matrix, otherwise MatMul with the transposed weight. `bias` may be
 // kOmitted.

@@ -228,7 +228,7 @@ V embed_diagonal(Call& c, V x, int64_t last, int64_t offset) {
   if (beside > 0) x = run(c, "Pad", {x, c.constant_ints(pads)});
   const V diagonal_of_row = c.add(c.unsqueeze(along, {1}), c.constant_int(offset));
   const V on_diagonal = c.node("Equal", {diagonal_of_row, along});
-  return run(c, "Where", {on_diagonal, c.unsqueeze(x, {last}), c.constant(0, dtype)});
+  return choose(c, on_diagonal, c.unsqueeze(x, {last}), c.constant(0, dtype));
 }
 
 // aten::diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor

@@ -87,7 +87,7 @@ RecurrentResults emit_node(Call& c, Cell cell, const Step& step, const std::vect
       {step.input, by_direction(c, input), by_direction(c, hidden),
        biases.empty() ? kOmitted : by_direction(c, biases), step.lengths, step.hidden, step.state},
       is_lstm ? 3 : 2, attributes);
-  const Shape& x = c.shape(step.input);
+  const Shape x = c.shape(step.input);
   const auto directions = static_cast<int64_t>(all.size());
   for (size_t i = 1; i < outputs.size(); ++i) {
     c.typed(outputs[i], kCompute, {directions, x[1], size});

@@ -218,7 +218,7 @@ V put_where(Call& c, V x, V mask, int64_t axis, V value, bool accumulate) {
   std::iota(later.begin(), later.end(), c.rank(mask));
   value = c.reshape(value, {});
   if (accumulate) value = run(c, "Add", {x, value});
-  return run(c, "Where", {c.unsqueeze(c.cast(mask, DType::boolean), later), value, x});
+  return choose(c, c.unsqueeze(c.cast(mask, DType::boolean), later), value, x);
 }
 
 // The values as updates for ScatterND on `x`, whose indexed axes come first.

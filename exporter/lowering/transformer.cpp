@@ -33,7 +33,7 @@ V project(Call& c, V x, int64_t heads, int64_t part) {
   const int64_t features = c.shape(weight)[0] / 3, start = part * features;
   const V projected = linear_layer(c, x, c.slice(weight, 0, start, start + features),
                                    c.slice(bias, 0, start, start + features));
-  const Shape& shape = c.shape(x);
+  const Shape shape = c.shape(x);
   const V split = c.reshape(projected, {shape[0], shape[1], heads, features / heads});
   return c.transpose(split, {0, 2, 1, 3});
 }
@@ -43,7 +43,7 @@ std::vector<V> project_all(Call& c, V x, int64_t heads) {
   const V weight = c.tensor("qkv_weight");
   const int64_t features = c.shape(weight)[0] / 3;
   const V projected = linear_layer(c, x, weight, c.tensor("qkv_bias"));
-  const Shape& shape = c.shape(x);
+  const Shape shape = c.shape(x);
   const V split = c.reshape(projected, {shape[0], shape[1], 3, heads, features / heads});
   const V by_part = c.transpose(split, {2, 0, 3, 1, 4});
   std::vector<V> parts;
@@ -74,7 +74,8 @@ Attended multi_head(Call& c, const MultiHead& layer, bool needs_weights) {
                                     .mask = visible(c, layer),
                                     .is_nan_if_blind = true},
                                    needs_weights);
-  const V merged = c.reshape(c.transpose(attended.output, {0, 2, 1, 3}), c.shape(layer.query));
+  const Shape shape = c.shape(layer.query);
+  const V merged = c.reshape(c.transpose(attended.output, {0, 2, 1, 3}), shape);
   return {linear_layer(c, merged, c.tensor("proj_weight"), c.tensor("proj_bias")),
           attended.weights};
 }

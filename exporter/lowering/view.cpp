@@ -59,7 +59,7 @@ V unflatten(Call& c) {
     c.ignore({"sizes"});
     return c.reshape(x, c.out_shape());
   }
-  const Shape& shape = c.shape(x);
+  const Shape shape = c.shape(x);
   return c.reshape_to(
       x, c.concat({c.shape_vector(Shape(shape.begin(), shape.begin() + axis)), c.int_list("sizes"),
                    c.shape_vector(Shape(shape.begin() + axis + 1, shape.end()))},
