@@ -7,12 +7,12 @@
 #include <chrono>
 #include <filesystem>
 
-#include "analysis/cross_check.h"
+#include "exporter/archive_check.h"
+#include "exporter/check_written.h"
 #include "exporter/error.h"
 #include "exporter/graph/naming.h"
 #include "exporter/graph/passes/run_passes.h"
 #include "exporter/lowering/lower.h"
-#include "exporter/onnx/reader.h"
 #include "exporter/onnx/writer.h"
 #include "tagging/hierarchy.h"
 
@@ -57,6 +57,12 @@ onnx::WeightMode weight_mode(Weights weights) {
   throw Error(ErrorKind::internal, "unknown way to store weights");
 }
 
+std::string sidecar_path(const std::string& output, bool compress) {
+  return std::filesystem::path(output)
+      .replace_extension(compress ? ".hierarchy.json.gz" : ".hierarchy.json")
+      .string();
+}
+
 graph::Graph lower(const Program& program, const ExportOptions& options) {
   lowering::Result lowered = lowering::lower(program, {options.opset});
   if (!lowered.unsupported.empty()) {
@@ -82,21 +88,34 @@ onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Gra
   return annotations;
 }
 
-void check(ExportResult& result, const tagging::Hierarchy& hierarchy) {
-  const onnx::ModelFile file = onnx::read_model(result.model.onnx);
-  const analysis::FileIndex index(file);
-  const analysis::CrossCheck checked =
-      analysis::cross_check(index, result.program, hierarchy,
-                            analysis::expectation_of(result.graph, result.program, hierarchy));
-  if (!checked.holds()) throw Error(ErrorKind::mismatch, analysis::describe(checked));
-  for (const analysis::ParameterCheck& parameter : checked.parameters.parameters) {
-    if (parameter.found()) ++result.report.parameters;
-  }
-  result.report.parameter_bytes = checked.parameters.bytes_compared;
-  result.report.validation_success_rate = checked.success_rate();
-}
-
 }  // namespace
+
+std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& result) {
+  const Metrics& m = result.report.metrics;
+  const auto number = [](auto count) { return static_cast<double>(count); };
+  const tagging::TagCounts& tags = result.report.tags;
+  return {{"load_time", m.load_time},
+          {"analysis_time", m.analysis_time},
+          {"export_time", m.export_time},
+          {"tag_injection_time", m.tag_injection_time},
+          {"write_time", m.write_time},
+          {"check_time", m.check_time},
+          {"verify_time", m.verify_time},
+          {"report_time", m.report_time},
+          {"total_time", m.total_time},
+          {"memory_peak_mb", m.memory_peak_mb},
+          {"total_nodes", number(tags.total)},
+          {"tagged_nodes", number(tags.tagged)},
+          {"coverage_percentage",
+           tags.total == 0 ? 100 : 100 * number(tags.tagged) / number(tags.total)},
+          {"direct_tags", number(tags.direct)},
+          {"merged_tags", number(tags.merged)},
+          {"root_tags", number(tags.root)},
+          {"validation_success_rate", result.report.validation_success_rate},
+          {"parameters", number(result.report.parameters)},
+          {"parameter_bytes", number(result.report.parameter_bytes)},
+          {"weight_bytes_written", number(result.model.data_bytes)}};
+}
 
 Program trace(frontend::LiveModule& module) {
   try {
@@ -114,6 +133,8 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   ExportResult result;
   Metrics& metrics = result.report.metrics;
 
+  // Weights that stay in the checkpoint are not read.
+  ArchiveCheck archive(path, options.weights != Weights::in_place);
   auto module = [&] {
     const Stage stage(options, "loading", metrics.load_time);
     return frontend::LiveModule(path, options.load_library);
@@ -140,6 +161,7 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   result.report.tags = tagging::count_tags(result.graph);
   {
     const Stage stage(options, "writing", metrics.write_time);
+    archive.finish();
     const onnx::WrittenModel written =
         writer.write(result.graph, annotations_of(tagger, result.graph));
     result.model.onnx = written.path;
@@ -147,18 +169,30 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
     result.model.onnx_bytes = written.file_bytes;
     result.model.data_bytes = written.weight_bytes;
   }
-  {
+  const WrittenCheck check = [&] {
     const Stage stage(options, "checking", metrics.check_time);
-    check(result, hierarchy);
-  }
+    return WrittenCheck(output, result.program, result.graph, hierarchy);
+  }();
+  check.require(options.validation);
+  result.report.parameters = check.parameters();
+  result.report.parameter_bytes = check.parameter_bytes();
+  result.report.validation_success_rate = check.success_rate();
   if (options.verify) {
     const Stage stage(options, "verifying", metrics.verify_time);
-    result.report.numbers =
-        compare_numbers(module, result.program, result.model.onnx, options.runtime);
+    result.report.numbers = compare_numbers(module, result.program, output, options.runtime);
   }
+  const auto measure = [&] {
+    metrics.total_time = seconds_since(begin);
+    metrics.memory_peak_mb = memory_peak_mb();
+  };
+  {
+    const Stage stage(options, "reporting", metrics.report_time);
+    measure();
+    result.model.hierarchy = sidecar_path(output, options.compress);
+    check.write_sidecar(result.model.hierarchy, options, metrics_of(result));
+  }
+  measure();
   result.diagnostics = result.program.warnings;
-  metrics.total_time = seconds_since(begin);
-  metrics.memory_peak_mb = memory_peak_mb();
   return result;
 }
 

@@ -13,8 +13,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "analysis/module_dags.h"
 #include "analysis/numeric.h"
 #include "exporter/frontend/live_module.h"
 #include "exporter/graph/graph.h"
@@ -29,6 +31,13 @@ enum class Weights : uint8_t {
   in_place,  // in the checkpoint itself, to which the ONNX file refers
 };
 
+// What is looked at when the written file is held against the live module.
+struct ValidationOptions {
+  double min_coverage = 0.9;  // of the parameters and modules that must be there
+  bool check_cycles = true;
+  bool verify_connections = true;
+};
+
 // Each has the name of its command-line option.
 struct ExportOptions {
   std::string output;                     // default: the checkpoint's path, ending in .onnx
@@ -36,9 +45,13 @@ struct ExportOptions {
   std::vector<std::string> load_library;  // custom operators
   int opset = 20;                         // 17..23
   Weights weights = Weights::external;
-  bool include_torch_nn = false;  // torch.nn modules have a part in hierarchy_tag
-  bool verify = false;            // compare numbers: ONNX Runtime against LibTorch
-  std::string runtime;            // libonnxruntime; empty: as exporter/runtime/session.h says
+  bool include_torch_nn = false;    // torch.nn modules have a part in hierarchy_tag
+  analysis::DagOptions extraction;  // of hierarchy.json
+  bool include_metadata = true;     // the same
+  bool compress = false;            // hierarchy.json.gz
+  ValidationOptions validation;
+  bool verify = false;  // compare numbers: ONNX Runtime against LibTorch
+  std::string runtime;  // libonnxruntime; empty: as exporter/runtime/session.h says
   std::function<void(std::string_view)> progress;  // told the name of each stage as it begins
 };
 
@@ -46,7 +59,7 @@ struct ExportOptions {
 struct WrittenFiles {
   std::string onnx;
   std::string data;       // empty if there is none
-  std::string hierarchy;  // OUT.hierarchy.json
+  std::string hierarchy;  // OUT.hierarchy.json, or .json.gz
   uint64_t onnx_bytes = 0;
   uint64_t data_bytes = 0;
 };
@@ -60,6 +73,7 @@ struct Metrics {
   double write_time = 0;
   double check_time = 0;   // of the written files against the live module
   double verify_time = 0;  // numbers, if asked for
+  double report_time = 0;  // hierarchy.json
   double total_time = 0;
   double memory_peak_mb = 0;  // of the process so far
 };
@@ -86,6 +100,9 @@ struct ExportResult {
   Program program;
   graph::Graph graph;
 };
+
+// By the names that scripts rely on: "load_time", "total_nodes", "coverage_percentage"...
+std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& result);
 
 ExportResult export_checkpoint(const std::string& path, const ExportOptions& options);
 

@@ -47,7 +47,7 @@ Job parse_job(const std::string& line, const std::string& where) {
   if (object.contains("output")) job.options.output = required_text(object, "output", where);
   Settings settings;
   declare_export_settings(settings, job.options);
-  settings.add("include-torch-nn", job.options.include_torch_nn, "");
+  declare_report_settings(settings, job.options);
   settings.read_json(object, {"id", "model", "output"}, where);
   return job;
 }

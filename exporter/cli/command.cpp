@@ -80,4 +80,27 @@ void declare_export_settings(Settings& settings, ExportOptions& options) {
   settings.add("runtime", options.runtime, "libonnxruntime.so, or the folder that holds it");
 }
 
+void declare_report_settings(Settings& settings, ExportOptions& options) {
+  settings.section("extraction");
+  settings.add("include-constants", options.extraction.include_constants,
+               "hierarchy.json also lists constants");
+  settings.add("min-parameter-count", options.extraction.min_parameter_count,
+               "modules with fewer parameters have no DAG in hierarchy.json");
+  settings.add("max-depth", options.extraction.max_depth,
+               "levels of the module tree, in the summary and in hierarchy.json; 0: all", 0);
+  settings.add("include-torch-nn", options.include_torch_nn,
+               "torch.nn modules have a part in hierarchy_tag");
+  settings.section("validation");
+  settings.add("min-coverage", options.validation.min_coverage,
+               "share of the parameters and modules that the file must have", 0, 1);
+  settings.add("check-cycles", options.validation.check_cycles, "allow cycles");
+  settings.add("verify-connections", options.validation.verify_connections,
+               "allow values that nothing defines or uses");
+  settings.section("output");
+  settings.add_choice("format", "of the sidecar", {"json"}, [](size_t) {});
+  settings.add("include-metadata", options.include_metadata,
+               "leave the single operations out of hierarchy.json");
+  settings.add("compress", options.compress, "compress hierarchy.json by gzip");
+}
+
 }  // namespace modelexport::cli

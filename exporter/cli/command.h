@@ -53,5 +53,7 @@ void check_model_file(const std::string& model);
 // The options of `export` (but the output), by their names.
 void declare_input_settings(Settings& settings, ExportOptions& options);
 void declare_export_settings(Settings& settings, ExportOptions& options);
+// Those that have a section in files: extraction, validation, output.
+void declare_report_settings(Settings& settings, ExportOptions& options);
 
 }  // namespace modelexport::cli

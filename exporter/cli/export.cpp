@@ -18,7 +18,6 @@ struct ExportCommand {
   std::string model;
   ExportOptions options;
   std::string metrics_file;
-  int max_depth = 5;
   Console console;
   Settings settings;
   ConfigOption config;
@@ -33,7 +32,7 @@ struct ExportCommand {
       onnx::write_file(metrics_file, metrics_json(result).dump(2) + "\n");
     }
     if (console.json) fmt::print("{}\n", result_json(result).dump(2));
-    print_summary(console, result, max_depth);
+    print_summary(console, result, options.extraction.max_depth);
     require_match(result.report.numbers);
   }
 
@@ -58,11 +57,7 @@ void add_export_command(CLI::App& app, int&) {
   settings.add("metrics", command->metrics_file,
                "write times, memory and counts to this JSON file");
   command->console.declare(settings);
-  settings.section("extraction");
-  settings.add("max-depth", command->max_depth, "levels of the module tree that are shown; 0: all",
-               0);
-  settings.add("include-torch-nn", command->options.include_torch_nn,
-               "torch.nn modules have a part in hierarchy_tag");
+  declare_report_settings(settings, command->options);
   settings.add_to(*sub);
   command->config.add_to(*sub);
   sub->footer(

@@ -59,7 +59,7 @@ Settings::Setting& Settings::declare(const std::string& name, const std::string&
 
 void Settings::add(const std::string& name, bool& value, const std::string& help) {
   Setting& setting = declare(name, help, "true or false");
-  setting.is_flag = true;
+  setting.flag_value = value ? "false" : "true";
   setting.set = [&value](const std::string& text) {
     value = text == "true";
     return text == "true" || text == "false";
@@ -77,6 +77,13 @@ void Settings::add(const std::string& name, int& value, const std::string& help,
   setting.default_text = std::to_string(value);
   setting.placeholder = "N";
   setting.set = number_setter<int>(value, lowest, highest);
+}
+
+void Settings::add(const std::string& name, int64_t& value, const std::string& help) {
+  Setting& setting = declare(name, help, "an integer from 0");
+  setting.default_text = std::to_string(value);
+  setting.placeholder = "N";
+  setting.set = number_setter<int64_t>(value, 0, std::numeric_limits<int64_t>::max());
 }
 
 void Settings::add(const std::string& name, uint64_t& value, const std::string& help) {
@@ -143,9 +150,10 @@ void Settings::add_to(CLI::App& app) {
     };
     std::string help = setting.help;
     if (!setting.default_text.empty()) help += fmt::format(" (default {})", setting.default_text);
-    if (setting.is_flag) {
-      setting.option = app.add_flag_callback(
-          flag, [set] { set({"true"}); }, help);
+    if (!setting.flag_value.empty()) {
+      const std::string name = (setting.flag_value == "true" ? "--" : "--no-") + setting.name;
+      const auto set_flag = [&setting] { setting.set(setting.flag_value); };
+      setting.option = app.add_flag_callback(name, set_flag, help);
     } else {
       setting.option = app.add_option(flag, set, help);
       setting.option->type_name(setting.placeholder);
@@ -162,11 +170,11 @@ bool Settings::has_section(const std::string& name) const {
                      [&](const Setting& setting) { return setting.section == name; });
 }
 
-void Settings::apply(const std::string& section, const std::string& key, const Given& given,
-                     const std::string& where) {
+void Settings::apply(const std::optional<std::string>& section, const std::string& key,
+                     const Given& given, const std::string& where) {
   std::vector<std::string> known;
   for (Setting& setting : settings_) {
-    if (setting.section != section) continue;
+    if (section && setting.section != *section) continue;
     known.push_back(file_key(setting.name));
     if (known.back() != file_key(key)) continue;
     if (setting.option && setting.option->count() > 0) return;  // the command line comes first
@@ -180,7 +188,7 @@ void Settings::apply(const std::string& section, const std::string& key, const G
                             given.is_list ? "[" : quote, fmt::join(given.values, ", "),
                             given.is_list ? "]" : quote));
   }
-  if (section.empty()) {
+  if (section && section->empty()) {
     for (const char* name : {"extraction", "validation", "output"}) {
       if (has_section(name)) known.push_back(name);
     }
@@ -241,7 +249,7 @@ void Settings::read_json(const nlohmann::json& object, const std::vector<std::st
       given.is_text = given.is_text || item.is_string();
       given.values.push_back(item.is_string() ? item.get<std::string>() : item.dump());
     }
-    apply("", key, given, where);
+    apply(std::nullopt, key, given, where);
   }
 }
 

@@ -24,11 +24,12 @@ namespace modelexport::cli {
 
 class Settings {
  public:
-  // Flags: --name; true or false in files.
+  // Flags: --name, or --no-name if the default is true (`help` is of that); true or false in files.
   void add(const std::string& name, bool& value, const std::string& help);
   void add(const std::string& name, int& value, const std::string& help,
            int lowest = std::numeric_limits<int>::min(),
            int highest = std::numeric_limits<int>::max());
+  void add(const std::string& name, int64_t& value, const std::string& help);  // from 0
   void add(const std::string& name, uint64_t& value, const std::string& help);
   void add(const std::string& name, double& value, const std::string& help, double lowest,
            double highest);
@@ -62,14 +63,16 @@ class Settings {
     std::string expected;      // "an integer from 17 to 23"
     std::string placeholder;   // of the value, in the help: "N"
     std::string default_text;  // the same
-    bool is_flag = false, is_list = false, takes_text = false;
+    std::string flag_value;    // what the flag sets; empty: no flag
+    bool is_list = false, takes_text = false;
     std::function<bool(const std::string&)> set;  // false: not what is expected
     std::function<void()> clear;                  // before a list is set
     CLI::Option* option = nullptr;
   };
 
   Setting& declare(const std::string& name, const std::string& help, const std::string& expected);
-  void apply(const std::string& section, const std::string& key, const Given& given,
+  // `section`: nullopt stands for any.
+  void apply(const std::optional<std::string>& section, const std::string& key, const Given& given,
              const std::string& where);
   bool has_section(const std::string& name) const;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -45,30 +46,16 @@ Worst worst_of(const std::vector<NumericRun>& runs) {
 }  // namespace
 
 nlohmann::ordered_json metrics_json(const ExportResult& result) {
-  const Metrics& m = result.report.metrics;
-  const tagging::TagCounts& tags = result.report.tags;
-  const double coverage =
-      tags.total == 0 ? 100.0
-                      : 100.0 * static_cast<double>(tags.tagged) / static_cast<double>(tags.total);
-  return {{"load_time", m.load_time},
-          {"analysis_time", m.analysis_time},
-          {"export_time", m.export_time},
-          {"tag_injection_time", m.tag_injection_time},
-          {"write_time", m.write_time},
-          {"check_time", m.check_time},
-          {"verify_time", m.verify_time},
-          {"total_time", m.total_time},
-          {"memory_peak_mb", m.memory_peak_mb},
-          {"total_nodes", tags.total},
-          {"tagged_nodes", tags.tagged},
-          {"coverage_percentage", coverage},
-          {"direct_tags", tags.direct},
-          {"merged_tags", tags.merged},
-          {"root_tags", tags.root},
-          {"validation_success_rate", result.report.validation_success_rate},
-          {"parameters", result.report.parameters},
-          {"parameter_bytes", result.report.parameter_bytes},
-          {"weight_bytes_written", result.model.data_bytes}};
+  nlohmann::ordered_json json;
+  for (const auto& [name, number] : metrics_of(result)) {
+    const bool is_whole = number == std::floor(number) && number < 1e15 && !name.ends_with("_time");
+    if (is_whole) {
+      json[name] = static_cast<int64_t>(number);
+    } else {
+      json[name] = number;
+    }
+  }
+  return json;
 }
 
 nlohmann::ordered_json numbers_json(const std::vector<NumericRun>& runs) {

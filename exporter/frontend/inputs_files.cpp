@@ -15,6 +15,7 @@
 
 #include "exporter/error.h"
 #include "exporter/frontend/examples.h"
+#include "exporter/frontend/zip_directory.h"
 
 namespace modelexport::frontend {
 namespace {
@@ -141,37 +142,21 @@ std::string inflate_raw(std::string_view data, size_t size) {
 }
 
 std::vector<std::pair<std::string, at::Tensor>> parse_npz(std::string_view zip) {
-  constexpr size_t kEndSize = 22, kEntrySize = 46, kLocalSize = 30;
-  const size_t end = zip.rfind("PK\x05\x06");
-  if (end == std::string_view::npos || zip.size() - end < kEndSize) {
-    throw std::out_of_range("it has no zip directory (is it whole?)");
-  }
   std::vector<std::pair<std::string, at::Tensor>> arrays;
-  size_t at = little_endian<uint32_t>(zip, end + 16);
-  for (int left = little_endian<uint16_t>(zip, end + 10); left > 0; --left) {
-    if (slice(zip, at, 4) != "PK\x01\x02") throw std::out_of_range("its zip directory is damaged");
-    const int method = little_endian<uint16_t>(zip, at + 10);
-    const uint32_t checksum = little_endian<uint32_t>(zip, at + 16);
-    const size_t stored = little_endian<uint32_t>(zip, at + 20);
-    const size_t size = little_endian<uint32_t>(zip, at + 24);
-    const size_t name_size = little_endian<uint16_t>(zip, at + 28);
-    const size_t local = little_endian<uint32_t>(zip, at + 42);
-    if (size == UINT32_MAX || local == UINT32_MAX) throw std::out_of_range("it is over 4 GB");
-    std::string name(slice(zip, at + kEntrySize, name_size));
-    at += kEntrySize + name_size + little_endian<uint16_t>(zip, at + 30) +
-          little_endian<uint16_t>(zip, at + 32);
-
-    const size_t begin = local + kLocalSize + little_endian<uint16_t>(zip, local + 26) +
-                         little_endian<uint16_t>(zip, local + 28);
-    const std::string_view raw = slice(zip, begin, stored);
-    if (method != 0 && method != 8) throw std::out_of_range("its compression is not supported");
-    const std::string data = method == 8 ? inflate_raw(raw, size) : std::string(raw);
-    if (crc32(0, reinterpret_cast<const Bytef*>(data.data()), static_cast<uInt>(data.size())) !=
-        checksum) {
-      throw std::out_of_range(fmt::format("the checksum of '{}' is wrong", name));
+  const auto read = [&](uint64_t offset, uint64_t size) {
+    return std::string(zip.substr(std::min<uint64_t>(offset, zip.size()), size));
+  };
+  for (ZipRecord& record : read_zip_directory(read, zip.size())) {
+    const std::string_view raw = zip.substr(record.offset, record.stored);
+    if (record.method != 0 && record.method != 8) {
+      throw std::out_of_range("its compression is not supported");
     }
-    if (name.ends_with(".npy")) name.resize(name.size() - 4);
-    arrays.emplace_back(std::move(name), parse_npy(data));
+    const std::string data = record.method == 8 ? inflate_raw(raw, record.size) : std::string(raw);
+    if (crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()) != record.crc) {
+      throw std::out_of_range(fmt::format("the checksum of '{}' is wrong", record.name));
+    }
+    if (record.name.ends_with(".npy")) record.name.resize(record.name.size() - 4);
+    arrays.emplace_back(std::move(record.name), parse_npy(data));
   }
   return arrays;
 }

@@ -1,0 +1,43 @@
+// What was written, read back and held against the live module; and the sidecar that tells what was
+// found.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "analysis/cross_check.h"
+#include "exporter/export.h"
+#include "exporter/onnx/reader.h"
+#include "tagging/hierarchy.h"
+
+namespace modelexport {
+
+class WrittenCheck {
+ public:
+  // All must outlive this. Throws Error{unreadable} if the file cannot be read back.
+  WrittenCheck(const std::string& onnx_path, const Program& program, const graph::Graph& graph,
+               const tagging::Hierarchy& hierarchy);
+
+  // Throws Error{mismatch} with what does not hold.
+  void require(const ValidationOptions& options) const;
+
+  size_t parameters() const;  // weights of the module that are in the file
+  uint64_t parameter_bytes() const { return check_.parameters.bytes_compared; }
+  double success_rate() const { return check_.success_rate(); }
+
+  // hierarchy.json, compressed by gzip if the path ends in .gz.
+  void write_sidecar(const std::string& path, const ExportOptions& options,
+                     const std::vector<std::pair<std::string, double>>& metrics) const;
+
+ private:
+  const Program& program_;
+  const tagging::Hierarchy& hierarchy_;
+  onnx::ModelFile file_;
+  analysis::FileIndex index_;
+  analysis::CrossCheck check_;
+};
+
+}  // namespace modelexport
