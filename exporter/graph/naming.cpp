@@ -13,8 +13,7 @@
 namespace modelexport::graph {
 namespace {
 
-// ---- outputs that no node of their block makes
-// ----------------------------------------------------
+// ---- outputs that no node of their block makes --------------------------------------------------
 
 class OutputIsolation {
  public:
@@ -47,7 +46,7 @@ class OutputIsolation {
   Graph& graph_;
 };
 
-// ---- names -------------------------------------------------------------------------------------
+// ---- names --------------------------------------------------------------------------------------
 
 class Names {
  public:

@@ -24,8 +24,7 @@ graph::Graph Builder::finish() {
   return std::move(graph_);
 }
 
-// ---- values
-// --------------------------------------------------------------------------------------
+// ---- values -------------------------------------------------------------------------------------
 
 V Builder::new_value(DType dtype, std::optional<Shape> shape, Kind kind) {
   graph_.values.push_back({.kind = kind, .dtype = dtype, .shape = std::move(shape)});
@@ -63,8 +62,7 @@ void Builder::bind(modelexport::ValueId id, V value) {
   }
 }
 
-// ---- constants
-// -----------------------------------------------------------------------------------
+// ---- constants ----------------------------------------------------------------------------------
 
 V Builder::constant(DType dtype, std::vector<int64_t> dims, std::string bytes) {
   auto [entry, is_new] = constants_.try_emplace({dtype, dims, bytes});
@@ -106,8 +104,7 @@ std::optional<std::string> Builder::bytes_of(V value) const {
   return graph::contiguous_bytes(program_, program_.tensors[std::get<TensorId>(tensor->data)]);
 }
 
-// ---- nodes and blocks
-// ----------------------------------------------------------------------------
+// ---- nodes and blocks ---------------------------------------------------------------------------
 
 size_t Builder::append(Frame& frame, std::string op_type, std::string domain, std::vector<V> inputs,
                        std::vector<V> outputs, Attributes attributes) {
@@ -152,8 +149,7 @@ graph::Block Builder::close_block(std::vector<V> outputs) {
 
 void Builder::unwind(size_t depth) { frames_.resize(depth); }
 
-// ---- symbols
-// -------------------------------------------------------------------------------------
+// ---- symbols ------------------------------------------------------------------------------------
 
 void Builder::note_symbols(V value) {
   const graph::Value& info = at(value);

@@ -40,20 +40,20 @@ class Builder {
   // Closes the body with the program's outputs and hands the graph over.
   graph::Graph finish();
 
-  // ---- values ----------------------------------------------------------------------------------
+  // ---- values -----------------------------------------------------------------------------------
   V new_value(DType dtype, std::optional<Shape> shape, Kind kind = Kind::tensor);
   size_t value_count() const { return graph_.values.size(); }
   graph::Value& at(V value) { return graph_.values[value.id]; }
   const graph::Value& at(V value) const { return graph_.values[value.id]; }
 
-  // ---- values of the program -------------------------------------------------------------------
+  // ---- values of the program --------------------------------------------------------------------
   // Whether value() can give it without it having been bound.
   bool is_free(modelexport::ValueId id) const;
   V value(modelexport::ValueId id);
   void bind(modelexport::ValueId id, V value);
   bool is_bound(modelexport::ValueId id) const { return values_[id] != kOmitted; }
 
-  // ---- constants: initializers of the body, visible everywhere -----------------------------------
+  // ---- constants: initializers of the body, visible everywhere ----------------------------------
   V constant(DType dtype, std::vector<int64_t> dims, std::string bytes);
   V tensor(TensorId id);
   // nullptr if the value is not an initializer.
@@ -61,11 +61,11 @@ class Builder {
   // Row-major bytes of an initializer of at most kSmallConstant elements.
   std::optional<std::string> bytes_of(V value) const;
 
-  // ---- nodes: appended to the innermost block, with the current origin ----------------------------
+  // ---- nodes: appended to the innermost block, with the current origin --------------------------
   void emit(std::string op_type, std::string domain, std::vector<V> inputs, std::vector<V> outputs,
             Attributes attributes);
 
-  // ---- blocks ----------------------------------------------------------------------------------
+  // ---- blocks -----------------------------------------------------------------------------------
   void open_block();
   V block_input(modelexport::ValueId id);   // of the innermost block, for a value of the program
   V block_input(DType dtype, Shape shape);  // and for what only ONNX's block has

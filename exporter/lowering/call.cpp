@@ -128,8 +128,7 @@ std::vector<std::string> Call::unread() const {
   return names;
 }
 
-// ---- arguments
-// -------------------------------------------------------------------------------------
+// ---- arguments ----------------------------------------------------------------------------------
 
 bool Call::is_none(std::string_view name) { return is_none_argument(argument(name)); }
 
@@ -250,8 +249,7 @@ std::vector<int64_t> Call::axes(std::string_view name, int64_t rank) {
   return axes;
 }
 
-// ---- numbers that may depend on the inputs
-// -----------------------------------------------------------
+// ---- numbers that may depend on the inputs ------------------------------------------------------
 
 V Call::scalar(std::string_view name, DType dtype) {
   V value = cast(tensor(name), dtype);
@@ -307,8 +305,7 @@ V Call::int_list(std::string_view name) {
   return pieces.empty() ? constant_ints({}) : concat(pieces, 0);
 }
 
-// ---- results
-// -----------------------------------------------------------------------------------------
+// ---- results ------------------------------------------------------------------------------------
 
 size_t Call::output_count() const { return op_.outputs.size(); }
 

@@ -55,7 +55,7 @@ class Call {
  public:
   Call(Builder& builder, const Program& program, const Op& op);
 
-  // ---- arguments, by their name in the schema ----------------------------------------------------
+  // ---- arguments, by their name in the schema ---------------------------------------------------
   bool is_none(std::string_view name);
   bool is_known(std::string_view name);  // not None and without any input-dependent value in it
 
@@ -90,14 +90,14 @@ class Call {
 
   void ignore(std::initializer_list<std::string_view> names);
 
-  // ---- results: what was observed -----------------------------------------------------------------
+  // ---- results: what was observed ---------------------------------------------------------------
   size_t output_count() const;
   bool output_used(size_t index) const;
   DType out_dtype(size_t index = 0) const;
   const Shape& out_shape(size_t index = 0) const;
   int64_t out_rank(size_t index = 0) const;
 
-  // ---- values -------------------------------------------------------------------------------------
+  // ---- values -----------------------------------------------------------------------------------
   DType dtype_of(V value) const;
   const Shape& shape(V value) const;  // Unsupported if not known
   bool has_shape(V value) const;
@@ -106,7 +106,7 @@ class Call {
   std::optional<std::vector<int64_t>> known_integers(V value) const;
   std::optional<double> known_scalar(V value) const;  // of a one-element constant
 
-  // ---- emitting -----------------------------------------------------------------------------------
+  // ---- emitting ---------------------------------------------------------------------------------
   int opset() const;
   // dtype and shape of the result follow from the operator where that is simple (elementwise,
   // comparisons, Cast, Shape, Transpose, Unsqueeze...), otherwise the dtype is that of the first
@@ -146,13 +146,13 @@ class Call {
   V mul(V a, V b);
   V div(V a, V b);
 
-  // ---- operators whose arguments stand by position: prim::If, prim::Loop, prim::ListConstruct -----------
+  // ---- operators whose arguments stand by position: prim::If, prim::Loop, prim::ListConstruct ---
   size_t argument_count() const { return op_.arguments.size(); }
   const Argument& argument_at(size_t index);  // counts as read
   V value_of(const Argument& argument);       // of a Tensor or number; kOmitted for None
   V sequence(std::string_view name);          // a list whose length depends on the inputs
 
-  // ---- blocks of prim::If and prim::Loop ------------------------------------------------------------
+  // ---- blocks of prim::If and prim::Loop --------------------------------------------------------
   const Op& op() const { return op_; }
   const Program& program() const { return program_; }
   Builder& builder() { return builder_; }

@@ -36,8 +36,7 @@ graph::Attribute attr(std::string_view name, DType value) {
   return attr(name, int64_t{graph::onnx_number(value)});
 }
 
-// ---- values
-// ----------------------------------------------------------------------------------------
+// ---- values -------------------------------------------------------------------------------------
 
 DType Call::dtype_of(V value) const { return builder_.at(value).dtype; }
 
@@ -69,8 +68,7 @@ std::optional<double> Call::known_scalar(V value) const {
   return graph::to_double(graph::element_at(*builder_.bytes_of(value), tensor->dtype, 0));
 }
 
-// ---- nodes
-// -----------------------------------------------------------------------------------------
+// ---- nodes --------------------------------------------------------------------------------------
 
 int Call::opset() const { return builder_.opset(); }
 
@@ -112,8 +110,7 @@ V Call::typed(V value, DType dtype, Shape shape) {
   return typed(value, dtype);
 }
 
-// ---- constants
-// -------------------------------------------------------------------------------------
+// ---- constants ----------------------------------------------------------------------------------
 
 V Call::constant(double value, DType dtype) {
   return constant_tensor(dtype, {}, graph::element_bytes(dtype, value));
@@ -133,8 +130,7 @@ V Call::constant_tensor(DType dtype, std::vector<int64_t> dims, std::string byte
   return builder_.constant(dtype, std::move(dims), std::move(bytes));
 }
 
-// ---- rearranging
-// -----------------------------------------------------------------------------------
+// ---- rearranging --------------------------------------------------------------------------------
 
 V Call::cast(V value, DType dtype) {
   const DType from = dtype_of(value);
@@ -245,8 +241,7 @@ V Call::where(V condition, V then_value, V else_value) {
   return node("Where", {condition, then_value, else_value});
 }
 
-// ---- sizes
-// -----------------------------------------------------------------------------------------
+// ---- sizes --------------------------------------------------------------------------------------
 
 V Call::size_of(V value, int64_t axis) {
   if (has_shape(value)) {
@@ -281,8 +276,7 @@ V Call::shape_of(V value) {
   return node("Shape", {value});
 }
 
-// ---- arithmetic
-// ------------------------------------------------------------------------------------
+// ---- arithmetic ---------------------------------------------------------------------------------
 
 V Call::add(V a, V b) { return node("Add", {a, b}); }
 V Call::sub(V a, V b) { return node("Sub", {a, b}); }

@@ -1,6 +1,7 @@
 // Numbers that depend on the inputs: arithmetic, comparison, logic, conversion, sizes.
 #include "exporter/lowering/scalar.h"
 
+#include "exporter/lowering/builder.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/tables.h"
 
@@ -24,8 +25,7 @@ DType common_dtype(Call& c, V a, V b) {
   return floating ? DType::f64 : DType::i64;
 }
 
-// ---- arithmetic
-// ------------------------------------------------------------------------------------
+// ---- arithmetic ---------------------------------------------------------------------------------
 
 // aten::add.int(int a, int b) -> int
 template <OpType op>
@@ -39,7 +39,7 @@ V true_division(Call& c) {
   return result(c, c.div(operand(c, 0, DType::f64), operand(c, 1, DType::f64)));
 }
 
-// Sizes and known numbers; nothing is known of others.
+// Sizes of inputs and known numbers; nothing is known of others.
 bool is_non_negative(Call& c, const Argument& argument) {
   const auto* ref = std::get_if<ValueRef>(&argument);
   if (!ref) {
@@ -47,7 +47,7 @@ bool is_non_negative(Call& c, const Argument& argument) {
     return known && *known >= 0;
   }
   const std::optional<Dim>& size = c.program().values[ref->id].size;
-  return size && (!is_static(*size) || *size >= 0);
+  return size && !is_static(*size) && c.builder().is_free(ref->id);
 }
 
 // Rounds towards minus infinity, as Python does; ONNX's integer Div towards zero.
@@ -104,8 +104,7 @@ std::vector<V> divmod(Call& c) {
   return {floor_divide(c, a, b), modulo(c, a, b)};
 }
 
-// ---- lists
-// ----------------------------------------------------------------------------------------
+// ---- lists --------------------------------------------------------------------------------------
 
 // prim::max.self_int(int[] self) -> int
 template <OpType op>
@@ -113,8 +112,7 @@ V reduce_list(Call& c) {
   return c.node(op.view(), {c.int_list("self")}, {attr("keepdims", 0)});
 }
 
-// ---- comparisons and logic
-// -------------------------------------------------------------------------
+// ---- comparisons and logic ----------------------------------------------------------------------
 
 // aten::lt.int(int a, int b) -> bool
 template <OpType op>
@@ -173,8 +171,7 @@ V test(Call& c) {
 // aten::isfinite.float(float a) -> bool
 V is_finite(Call& c) { return c.node("Not", {c.node("Or", {test<"IsNaN">(c), test<"IsInf">(c)})}); }
 
-// ---- conversions and sizes
-// -------------------------------------------------------------------------
+// ---- conversions and sizes ----------------------------------------------------------------------
 
 // aten::Int.float(float a) -> int
 V convert(Call& c) { return result(c, operand(c, 0)); }

@@ -21,8 +21,7 @@ namespace {
 
 using test::HandMade;
 
-// ---- dtypes and literals
-// -------------------------------------------------------------------------
+// ---- dtypes and literals ------------------------------------------------------------------------
 
 TEST(DTypeOnnx, RoundTrip) {
   EXPECT_EQ(onnx_number(DType::f32), 1);
@@ -81,8 +80,7 @@ TEST(Literal, ContiguousBytesOfATransposedView) {
   EXPECT_EQ(values, (std::vector<int64_t>{1, 4, 2, 5, 3, 6}));
 }
 
-// ---- a graph made by hand
-// -------------------------------------------------------------------------
+// ---- a graph made by hand -----------------------------------------------------------------------
 
 // y = Relu(Add(x, w)); origins: 0 in the root, 1 in encoder, 2 in encoder.layer.0, 3 in its second
 // call.
@@ -233,8 +231,7 @@ TEST(Signatures, KnowsVariadicAndMissing) {
   EXPECT_EQ(find_signature("Upsample"), nullptr);  // deprecated
 }
 
-// ---- scopes
-// ----------------------------------------------------------------------------------------
+// ---- scopes -------------------------------------------------------------------------------------
 
 TEST(Scopes, MergedNodesTakeTheCommonScope) {
   Model m;
@@ -251,8 +248,7 @@ TEST(Scopes, MergedNodesTakeTheCommonScope) {
   EXPECT_EQ(scope_of(Node{.origin = 2, .tag = TagKind::root}, program), 0u);
 }
 
-// ---- naming
-// ----------------------------------------------------------------------------------------
+// ---- naming -------------------------------------------------------------------------------------
 
 TEST(Naming, NodesByCallPathAndValuesByNode) {
   Model m;
