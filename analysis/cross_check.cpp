@@ -14,14 +14,13 @@
 namespace modelexport::analysis {
 namespace {
 
-void add_levels(const graph::Block& block, const Program& program,
-                const tagging::Hierarchy& hierarchy, std::vector<char>& levels, size_t& nodes) {
+void add_nodes(const graph::Block& block, const Program& program,
+               const tagging::Hierarchy& hierarchy, Expectation& out) {
   for (const graph::Node& node : block.nodes) {
-    ++nodes;
-    levels[hierarchy.level_of(graph::scope_of(node, program))] = 1;
+    out.nodes.emplace(node.name, hierarchy.level_of(graph::scope_of(node, program)));
     for (const graph::Attribute& attribute : node.attributes)
       if (const auto* body = std::get_if<std::shared_ptr<graph::Block>>(&attribute.value))
-        add_levels(**body, program, hierarchy, levels, nodes);
+        add_nodes(**body, program, hierarchy, out);
   }
 }
 
@@ -106,18 +105,48 @@ class CrossChecker {
     std::vector<Finding> structure = check_structure(index_);
     count(index_.nodes.size(), structure);
     add(std::move(structure));
-    if (expectation_.nodes != index_.nodes.size())
-      add({{Check::values, "the graph",
-            fmt::format("has {} nodes, {} were written", index_.nodes.size(),
-                        expectation_.nodes)}});
-
     result_.tags = read_module_tags(index_, hierarchy_.options());
     TagCheck tags = check_tags(index_, result_.tags, program_, hierarchy_);
-    result_.checks += index_.nodes.size();
-    for (uint32_t level : result_.tags.level_of)
-      if (level == kNone || !tags.holds[level]) ++result_.failures;
     add(result_.tags.findings);
     add(std::move(tags.findings));
+    result_.checks += index_.nodes.size();
+    for (uint32_t id = 0; id < index_.nodes.size(); ++id) {
+      const uint32_t level = result_.tags.level_of[id];
+      if (level == kNone || !tags.holds[level] || !is_expected_node(id, tags.live[level]))
+        ++result_.failures;
+    }
+    if (!expectation_.nodes.empty()) check_missing_nodes();
+  }
+
+  // Is the node one that was written, and does it say what it was lowered from?
+  bool is_expected_node(uint32_t id, tagging::LevelId found) {
+    if (expectation_.nodes.empty()) return true;
+    const auto at = expectation_.nodes.find(index_.nodes[id].view->name);
+    if (at == expectation_.nodes.end()) {
+      add({{Check::values, index_.node_name(id), "is no node that was written"}});
+      return false;
+    }
+    if (at->second == found) return true;
+    const auto path = [&](tagging::LevelId level) {
+      const std::string& text = hierarchy_.levels()[level].path;
+      return text.empty() ? "the root" : text;
+    };
+    add({{Check::tags, index_.node_name(id),
+          fmt::format("says that it is of {}, but it is of {}", path(found), path(at->second))}});
+    return false;
+  }
+
+  void check_missing_nodes() {
+    std::unordered_set<std::string_view> found;
+    for (const FileIndex::Node& node : index_.nodes) found.insert(node.view->name);
+    std::vector<Finding> findings;
+    for (const auto& [name, level] : expectation_.nodes)
+      if (!found.contains(name))
+        findings.push_back({Check::values, name, "was written, but is not there"});
+    std::sort(findings.begin(), findings.end(),
+              [](const Finding& a, const Finding& b) { return a.subject < b.subject; });
+    count(findings.size(), findings);
+    add(std::move(findings));
   }
 
   void check_weights() {
@@ -166,9 +195,10 @@ Expectation expectation_of(const graph::Graph& graph, const Program& program,
     if (const auto* id = std::get_if<TensorId>(&initializer.tensor.data))
       out.tensors.push_back({*id, graph.values[initializer.value].name});
 
+  add_nodes(graph.body, program, hierarchy, out);
   const std::vector<tagging::Level>& levels = hierarchy.levels();
   std::vector<char> used(levels.size(), 0);
-  add_levels(graph.body, program, hierarchy, used, out.nodes);
+  for (const auto& [name, level] : out.nodes) used[level] = 1;
   std::set<ModuleId> modules;
   for (tagging::LevelId id = levels.size(); id-- > 0;) {
     if (!used[id]) continue;

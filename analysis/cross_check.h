@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "analysis/file_index.h"
@@ -28,7 +29,8 @@ namespace modelexport::analysis {
 struct Expectation {
   std::vector<RequiredTensor> tensors;
   std::vector<ModuleId> modules;  // that nodes belong to, and those whose calls they stand in
-  size_t nodes = 0;               // with those of nested blocks
+  // The level of each node by name, with those of nested blocks; empty: not known.
+  std::unordered_map<std::string, tagging::LevelId> nodes;
 };
 Expectation expectation_of(const graph::Graph& graph, const Program& program,
                            const tagging::Hierarchy& hierarchy);

@@ -158,20 +158,20 @@ TagCheck check_tags(const FileIndex& index, const ModuleTags& tags, const Progra
 
   TagCheck check;
   check.holds.assign(tags.levels.size(), 1);
-  std::vector<uint32_t> live_level(tags.levels.size(), kNone);
+  check.live.assign(tags.levels.size(), kNone);
   std::unordered_map<uint32_t, std::string> problems;
   for (uint32_t id = 0; id < tags.levels.size(); ++id) {
     const Level& level = tags.levels[id];
     const Level* above = level.parent == kNone ? nullptr : &tags.levels[level.parent];
-    if (above && live_level[level.parent] == kNone) {  // already said of the level above
+    if (above && check.live[level.parent] == kNone) {  // already said of the level above
       check.holds[id] = 0;
       continue;
     }
-    const auto at = live.find({above ? live_level[level.parent] : kNone, level.path});
+    const auto at = live.find({above ? check.live[level.parent] : kNone, level.path});
     if (at == live.end() || hierarchy.levels()[at->second].class_name != level.class_name) {
       problems[id] = explain(level, above, program);
     } else {
-      live_level[id] = at->second;
+      check.live[id] = at->second;
       const std::string& expected = hierarchy.levels()[at->second].tag;
       if (level.tag != expected)
         problems[id] =

@@ -29,6 +29,7 @@ ModuleTags read_module_tags(const FileIndex& index, const tagging::TagOptions& o
 struct TagCheck {
   std::vector<Finding> findings;  // at most one for each level; names a node of it
   std::vector<char> holds;        // for each level
+  std::vector<uint32_t> live;     // for each level: the hierarchy's; kNone: it has none
 };
 
 // Each level is one that the program has: the module exists, has that class, and was called from

@@ -135,7 +135,7 @@ const std::vector<Mutant>& mutants() {
       {"node removed",
        [](WrittenNet& net) { net.file.graph.nodes.erase(net.file.graph.nodes.begin() + 1); },
        {"values: /blocks.1/lin/Gemm: uses /blocks.0/Relu_output_0, which nothing defines",
-        "values: the graph: has 7 nodes, 8 were written"}},
+        "values: /blocks.0/Relu: was written, but is not there"}},
       {"nodes swapped",
        [](WrittenNet& net) { std::swap(net.file.graph.nodes[0], net.file.graph.nodes[1]); },
        {"order: /blocks.0/Relu: uses /blocks.0/lin/Gemm_output_0 before /blocks.0/lin/Gemm defines "
@@ -230,6 +230,13 @@ const std::vector<Mutant>& mutants() {
        },
        {"tags: /blocks.1/lin/Gemm: says that blocks.1.lin is called from blocks.0, which it is "
         "not"}},
+      {"tags of another node",
+       [](WrittenNet& net) { net.node("/blocks.0/Relu").metadata = net.node("/If").metadata; },
+       {"tags: /blocks.0/Relu: says that it is of the root, but it is of blocks.0"}},
+      {"node of another name",
+       [](WrittenNet& net) { net.node("/If").name = "/Else"; },
+       {"values: /Else: is no node that was written",
+        "values: /If: was written, but is not there"}},
       {"namespace that contradicts",
        [](WrittenNet& net) { net.tag(net.node("/If"), tagging::kNamespace) = ": pkg.Net/x: y"; },
        {"tags: /If: namespace \": pkg.Net/x: y\" contradicts the lists of names and classes"}},
