@@ -203,7 +203,7 @@ CheckpointSpec in_place() {
 def forward(self, x):
     y = torch.relu(x)
     y[:, 0].mul_(2)
-    y.select(1, 1).add_(self.bias)
+    y.select(1, -1).add_(self.bias)
     y[:, :, 2:4] = 1.5
     return y.transpose(0, 1)
 )"}},
