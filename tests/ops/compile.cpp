@@ -1,5 +1,6 @@
 #include "tests/ops/compile.h"
 
+#include <ATen/Context.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/frontend/resolver.h>
 #include <torch/csrc/jit/runtime/operator.h>
@@ -120,6 +121,8 @@ c10::IValue assemble(const InputSpec& spec, const std::vector<HostValue>& values
 }
 
 }  // namespace
+
+void switch_off_onednn() { at::globalContext().setUserEnabledMkldnn(false); }
 
 void save_module(const Case& one, uint64_t seed, const std::string& path) {
   jit::Module module("__torch__.Case");
