@@ -23,8 +23,10 @@ bool has_attention_operator(Call& c, const Attention& attention) {
   const DType dtype = c.dtype_of(attention.query);
   const auto is_batch_of_heads = [&](V x) { return c.rank(x) == 4; };
   if (c.opset() < 23 || (dtype != DType::f32 && dtype != DType::f16)) return false;
-  if (attention.mask != kOmitted && (c.rank(attention.mask) < 2 || attention.is_nan_if_blind)) {
-    return false;
+  if (const V mask = attention.mask; mask != kOmitted) {
+    // ONNX Runtime 1.32 takes the lowest float for minus infinity, which LibTorch does not.
+    if (c.dtype_of(mask) != DType::boolean || attention.is_nan_if_blind) return false;
+    if (c.rank(mask) < 2) return false;
   }
   return is_batch_of_heads(attention.query) && is_batch_of_heads(attention.key) &&
          is_batch_of_heads(attention.value) &&
@@ -39,7 +41,6 @@ V attention_operator(Call& c, const Attention& attention) {
     shape[shape.size() - 2] = c.shape(attention.query)[2];
     shape[shape.size() - 1] = c.shape(attention.key)[2];
     mask = expand(c, mask, shape);
-    if (c.dtype_of(mask) != DType::boolean) mask = c.cast(mask, c.dtype_of(attention.query));
   }
   Attributes attributes;
   if (attention.is_causal) attributes.push_back(attr("is_causal", 1));
