@@ -347,6 +347,16 @@ TEST_F(PassTest, ExpandBeforeAnOperatorThatBroadcasts) {
   EXPECT_EQ(after_passes({both}), "Expand(x1, x2); Mul(x1, %0); -> %1");
 }
 
+TEST_F(PassTest, ProductsWithAReciprocalAreQuotients) {
+  const auto x = input(DType::f32, {4});
+  const auto y = input(DType::f32, {4});
+  const auto once = node("Reciprocal", {y}, DType::f32, Shape{4});
+  const auto quotient = node("Mul", {once, x}, DType::f32, Shape{4});
+  const auto twice = node("Reciprocal", {quotient}, DType::f32, Shape{4});
+  const auto product = node("Mul", {x, twice}, DType::f32, Shape{4});
+  EXPECT_EQ(after_passes({product, twice}), "Div(x, x1); Reciprocal(%0); Mul(x, %1); -> %2, %1");
+}
+
 TEST_F(PassTest, OutputsMayBecomeInputs) {
   const auto x = input(DType::f32, {kBatch});
   EXPECT_EQ(after_passes({node("Identity", {x}, DType::f32, Shape{kBatch})}), "-> x");

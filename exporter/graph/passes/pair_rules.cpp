@@ -159,6 +159,20 @@ ValueId broadcast_of_expand(RuleContext& c, Node& node) {
   return kNone;
 }
 
+// x * (1 / y) is x / y: what normalisations by aten::rsqrt come to. ONNX Runtime knows them in this
+// form.
+ValueId product_with_reciprocal(RuleContext& c, Node& node) {
+  for (size_t i = 0; i < 2; ++i) {
+    const Node* first = producer(c, node.inputs[i], "Reciprocal");
+    if (!first || !c.has_one_use(node.inputs[i])) continue;
+    node.op_type = "Div";
+    node.inputs = {node.inputs[1 - i], first->inputs[0]};
+    absorb_origin(node, *first, c.program());
+    return kNone;
+  }
+  return kNone;
+}
+
 constexpr RuleRow kRows[] = {
     {"Cast", cast_of_cast},
     {"Neg", involution},
@@ -172,7 +186,10 @@ constexpr RuleRow kRows[] = {
     {"Add", broadcast_of_expand},
     {"Sub", broadcast_of_expand},
     {"Mul", broadcast_of_expand},
+    {"Mul", product_with_reciprocal},
     {"Div", broadcast_of_expand},
+    {"Min", broadcast_of_expand},
+    {"Max", broadcast_of_expand},
     {"And", broadcast_of_expand},
     {"Or", broadcast_of_expand},
     {"Equal", broadcast_of_expand},
