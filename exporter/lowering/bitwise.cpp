@@ -31,29 +31,37 @@ V bitwise_not(Call& c) {
   return -1.0 - self;
 }
 
-// 2^count in the dtype of the result.
-Expr shift_factor(Call& c) {
-  Expr count(c, c.tensor("other", c.out_dtype()));
-  const auto known = c.known_scalar(count);
-  if (known && *known >= 0 && *known < 63) {
-    return Expr(c, c.constant_int(int64_t{1} << static_cast<int>(*known), c.out_dtype()));
+// What a shift multiplies or divides by. Integers are shifted as int64, in which counts beyond
+// their own width do no harm; those beyond its width, and negative ones, act like the largest that
+// fits.
+Expr shift_factor(Call& c, DType dtype) {
+  constexpr double kMost = 62.0;
+  Expr count(c, c.tensor("other", dtype));
+  if (is_floating(dtype)) return power(2.0, count);
+  if (const auto known = c.known_scalar(count)) {
+    const bool fits = *known >= 0.0 && *known <= kMost;
+    return Expr(c, c.constant_int(int64_t{1} << static_cast<int>(fits ? *known : kMost)));
   }
-  return power(2.0, count);
+  return power(2.0, where(count < 0.0, kMost, minimum(count, kMost)));
+}
+
+DType shift_dtype(Call& c) {
+  return is_floating(c.out_dtype()) ? compute_dtype(c.out_dtype()) : DType::i64;
 }
 
 // aten::bitwise_left_shift.Tensor(Tensor self, Tensor other) -> Tensor
 V left_shift(Call& c) {
-  Expr self(c, c.tensor("self", c.out_dtype()));
-  return self * shift_factor(c);
+  Expr self(c, c.tensor("self", shift_dtype(c)));
+  return result(c, self * shift_factor(c, self.dtype()));
 }
 
 // aten::bitwise_right_shift.Tensor(Tensor self, Tensor other) -> Tensor: rounds down (keeps the
-// sign bit)
+// sign)
 V right_shift(Call& c) {
-  Expr self(c, c.tensor("self", c.out_dtype()));
-  Expr factor = shift_factor(c);
-  if (is_floating(c.out_dtype()) || !is_signed(c.out_dtype())) return self / factor;
-  return (self - apply("Mod", self, factor)) / factor;
+  Expr self(c, c.tensor("self", shift_dtype(c)));
+  Expr factor = shift_factor(c, self.dtype());
+  if (is_floating(self.dtype())) return result(c, self / factor);
+  return result(c, (self - apply("Mod", self, factor)) / factor);
 }
 
 Expr any_left(Expr x) {

@@ -6,6 +6,7 @@
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/promotion.h"
+#include "exporter/lowering/reduction.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/tables.h"
 
@@ -109,7 +110,7 @@ Expr evenly_spaced(Call& c) {
   Expr i = indices(c, count, DType::f64);
   Expr last = cast(Expr(c, count), DType::f64) - 1.0;
   Expr step = (end - start) / maximum(last, 1.0);
-  return where(i < 0.5 * last, start + i * step, end - (last - i) * step);
+  return where(i <= 0.5 * last, start + i * step, end - (last - i) * step);
 }
 
 // aten::linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None...) -> Tensor
@@ -151,7 +152,10 @@ V one_hot(Call& c) {
   if (c.is_known("num_classes") && c.integer("num_classes") < 0) {
     depth = c.add(reduce(c, "ReduceMax", self, {}, false), c.constant_int(1));
   }
-  return c.typed(c.node("OneHot", {self, depth, c.constant_ints({0, 1})}), DType::i64);
+  const bool scalar = c.rank(self) == 0;
+  V found = c.node("OneHot", {with_axis(c, self), depth, c.constant_ints({0, 1})});
+  found = c.typed(found, DType::i64);
+  return scalar ? c.squeeze(found, {0}) : found;
 }
 
 // aten::hann_window(int window_length, *, ScalarType? dtype=None...) -> Tensor, and hamming,

@@ -115,11 +115,9 @@ std::vector<V> unique_consecutive(Call& c) {
   const bool flat = c.is_none("dim");
   const int64_t axis = flat ? 0 : c.axis("dim", c.rank(self));
   std::vector<V> found = runs_along(c, flat ? c.flatten_to_1d(self) : self, axis);
-  if (!c.boolean("return_inverse"))
-    found[1] = no_integers(c);
-  else if (flat)
-    found[1] = c.reshape(found[1], c.shape(self));
-  if (!c.boolean("return_counts")) found[2] = no_integers(c);
+  const bool inverse = c.boolean("return_inverse"), counts = c.boolean("return_counts");
+  if (flat) found[1] = inverse ? c.reshape(found[1], c.shape(self)) : no_integers(c);
+  if (flat && !counts) found[2] = no_integers(c);
   return found;
 }
 

@@ -29,28 +29,17 @@ V reduce_dims(Call& c) {
   return reduce(c, Name.view(), self, c.axes("dim", c.rank(self)), c.boolean("keepdim"));
 }
 
-// The mean of no elements is NaN.
-V mean_over(Call& c, V self, const std::vector<int64_t>& axes, bool keepdim) {
-  const Shape& shape = c.shape(self);
-  for (size_t i = 0; i < shape.size(); ++i) {
-    const bool reduced =
-        axes.empty() || std::ranges::find(axes, static_cast<int64_t>(i)) != axes.end();
-    if (reduced && shape[i] == 0) return filled(c, std::numeric_limits<double>::quiet_NaN());
-  }
-  return reduce(c, "ReduceMean", self, axes, keepdim);
-}
-
 // aten::mean(Tensor self, *, ScalarType? dtype=None) -> Tensor
 V mean(Call& c) {
   c.ignore({"dtype"});
-  return mean_over(c, c.tensor("self", c.out_dtype()), {}, false);
+  return mean_over(Expr(c, c.tensor("self", c.out_dtype())), {}, false);
 }
 
 // aten::mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
 V mean_dim(Call& c) {
   c.ignore({"dtype"});
   V self = c.tensor("self", c.out_dtype());
-  return mean_over(c, self, c.axes("dim", c.rank(self)), c.boolean("keepdim"));
+  return mean_over(Expr(c, self), c.axes("dim", c.rank(self)), c.boolean("keepdim"));
 }
 
 // aten::nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) ->
@@ -139,7 +128,7 @@ V logsumexp(Call& c) {
 // aten::sum_to_size(Tensor self, SymInt[] size) -> Tensor: undoes a broadcast
 V sum_to_size(Call& c) {
   c.ignore({"size"});
-  V self = c.tensor("self");
+  V self = c.tensor("self", c.out_dtype());
   const Shape& from = c.shape(self);
   const size_t added = from.size() - c.out_shape().size();
   std::vector<int64_t> axes;
@@ -195,6 +184,17 @@ V extremum(Call& c, std::string_view op_type, V x, const std::vector<int64_t>& a
 Expr truth(Call& c, std::string_view op_type, V x, const std::vector<int64_t>& axes, bool keepdim) {
   V count = reduce(c, op_type, c.cast(x, DType::i32), axes, keepdim);
   return Expr(c, c.cast(count, DType::boolean));
+}
+
+Expr mean_over(Expr x, const std::vector<int64_t>& axes, bool keepdim) {
+  Call& c = x.call();
+  const Shape& shape = c.shape(x);
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const auto axis = static_cast<int64_t>(i);
+    const bool reduced = axes.empty() || std::ranges::find(axes, axis) != axes.end();
+    if (reduced && shape[i] == 0) return Expr(c, reduce(c, "ReduceSum", x, axes, keepdim)) / 0.0;
+  }
+  return Expr(c, reduce(c, "ReduceMean", x, axes, keepdim));
 }
 
 std::span<const Row> reduce_table() {

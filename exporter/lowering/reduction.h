@@ -15,6 +15,9 @@ V extremum(Call& c, std::string_view op_type, V x, const std::vector<int64_t>& a
 // Whether any (ReduceSum) or all (ReduceProd) of some booleans hold; right for none of them, too.
 Expr truth(Call& c, std::string_view op_type, V x, const std::vector<int64_t>& axes, bool keepdim);
 
+// ReduceMean; NaN, not 0, for no elements.
+Expr mean_over(Expr x, const std::vector<int64_t>& axes, bool keepdim);
+
 // A rank-0 tensor as one element on axis 0, for operators of ONNX that need an axis.
 V with_axis(Call& c, V x);
 

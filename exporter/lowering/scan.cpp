@@ -94,11 +94,16 @@ Expr before_last(Expr x, int64_t axis) { return Expr(x.call(), x.call().slice(x,
 V diff(Call& c) {
   V self = c.tensor("self", c.out_dtype());
   const int64_t axis = c.axis("dim", c.rank(self));
+  const int64_t order = c.integer("n");
+  if (order == 0) {
+    c.ignore({"prepend", "append"});
+    return self;
+  }
   std::vector<V> parts{self};
   if (!c.is_none("prepend")) parts.insert(parts.begin(), c.tensor("prepend", c.out_dtype()));
   if (!c.is_none("append")) parts.push_back(c.tensor("append", c.out_dtype()));
   Expr x(c, c.concat(parts, axis));
-  for (int64_t n = c.integer("n"); n > 0; --n) {
+  for (int64_t n = order; n > 0; --n) {
     Expr later = after_first(x, axis), earlier = before_last(x, axis);
     x = x.dtype() == DType::boolean ? Expr(c, c.node("Xor", {later, earlier})) : later - earlier;
   }

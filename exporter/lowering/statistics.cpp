@@ -20,12 +20,11 @@ struct Moments {
 
 Moments moments(Expr x, const Axes& axes, double correction, bool keepdim) {
   Call& c = x.call();
-  Expr mean(c, reduce(c, "ReduceMean", x, axes, true));
+  Expr mean = mean_over(x, axes, true);
   Expr deviation = x - mean;
   Expr squares = deviation * deviation;
-  Expr outer_mean = keepdim ? mean : Expr(c, reduce(c, "ReduceMean", x, axes, false));
-  if (correction == 0.0)
-    return {Expr(c, reduce(c, "ReduceMean", squares, axes, keepdim)), outer_mean};
+  Expr outer_mean = keepdim ? mean : mean_over(x, axes, false);
+  if (correction == 0.0) return {mean_over(squares, axes, keepdim), outer_mean};
   Expr sum(c, reduce(c, "ReduceSum", squares, axes, keepdim));
   Expr freedom = maximum(reduced_count(c, x, axes, x.dtype()) - correction, 0.0);
   return {sum / freedom, outer_mean};
@@ -117,14 +116,22 @@ V dist(Call& c) {
 // aten::cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) ->
 // Tensor
 V cov(Call& c) {
-  if (!c.is_none("fweights") || !c.is_none("aweights")) throw Unsupported{"weights of cov"};
   Expr self = operand(c, "self");
   if (c.rank(self) < 2) self = Expr(c, c.reshape_to(self, c.constant_ints({1, -1})));
-  V last = self;
-  Expr deviation = self - Expr(c, reduce(c, "ReduceMean", self, {1}, true));
-  Expr products(c, run(c, "MatMul", {deviation, c.transpose(deviation, {1, 0})}));
-  Expr count = cast(Expr(c, c.reshape(c.size_of(last, 1), {})), self.dtype());
-  Expr covariance = products / maximum(count - c.number("correction"), 0.0);
+  const double correction = c.number("correction");
+  const bool repeated = !c.is_none("fweights"), weighted = !c.is_none("aweights");
+  const auto total = [&](Expr x) { return Expr(c, reduce(c, "ReduceSum", x, {}, false)); };
+  Expr weights(c, c.constant(1.0, self.dtype()));
+  Expr count = cast(Expr(c, c.reshape(c.size_of(self, 1), {})), self.dtype());
+  if (repeated) weights = operand(c, "fweights");
+  if (weighted) weights = weights * operand(c, "aweights");
+  if (repeated || weighted) count = total(weights);
+  Expr freedom = count - correction;
+  if (weighted) freedom = count - total(weights * operand(c, "aweights")) * correction / count;
+  Expr mean(c, reduce(c, "ReduceSum", self * weights, {1}, true));
+  Expr deviation = self - mean / count;
+  Expr products(c, run(c, "MatMul", {deviation * weights, c.transpose(deviation, {1, 0})}));
+  Expr covariance = products / maximum(freedom, 0.0);
   return result(c, Expr(c, c.reshape(covariance, c.out_shape())));
 }
 
@@ -135,7 +142,8 @@ V corrcoef(Call& c) {
   Expr deviation = self - Expr(c, reduce(c, "ReduceMean", self, {1}, true));
   Expr unit = deviation / vector_norm(deviation, 2.0, {1}, true);
   Expr products(c, run(c, "MatMul", {unit, c.transpose(unit, {1, 0})}));
-  return result(c, maximum(minimum(products, 1.0), -1.0));
+  Expr bounded = maximum(minimum(products, 1.0), -1.0);
+  return result(c, Expr(c, c.reshape(bounded, c.out_shape())));
 }
 
 constexpr Row kRows[] = {
