@@ -27,8 +27,6 @@ bool always_raises(const torch::jit::Block* block) {
   return false;
 }
 
-bool is_unset(const Val& val) { return std::holds_alternative<std::monostate>(val); }
-
 bool same(const Val& a, const Val& b) {
   const auto *x = known(a), *y = known(b);
   if (x && y)
@@ -318,7 +316,7 @@ void Interpreter::run_if(Node* node, Frame& frame) {
     recorder_.emit(std::move(op));
   }
   for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
-  if (!differing_.empty()) add_other_path();
+  if (!differing_.empty() && observing_ == 0) add_other_path();
 }
 
 // Tensors whose shape depends on the branch: from here on there is a world in which the other was taken.

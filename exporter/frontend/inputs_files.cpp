@@ -4,7 +4,6 @@
 #include <caffe2/serialize/inline_container.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/serialization/import_read.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cstring>
@@ -125,36 +124,13 @@ at::Tensor parse_npy(std::string_view bytes) {
 // ---- .npz: a zip archive of .npy, stored or deflated
 // --------------------------------------------------
 
-std::string inflate_raw(std::string_view data, size_t size) {
-  std::string out(size, '\0');
-  z_stream stream{};
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::runtime_error("zlib does not start");
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-  stream.avail_in = static_cast<uInt>(data.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int status = inflate(&stream, Z_FINISH);
-  inflateEnd(&stream);
-  if (status != Z_STREAM_END || stream.avail_out != 0) {
-    throw std::out_of_range("its compressed data is damaged");
-  }
-  return out;
-}
-
 std::vector<std::pair<std::string, at::Tensor>> parse_npz(std::string_view zip) {
   std::vector<std::pair<std::string, at::Tensor>> arrays;
   const auto read = [&](uint64_t offset, uint64_t size) {
     return std::string(zip.substr(std::min<uint64_t>(offset, zip.size()), size));
   };
   for (ZipRecord& record : read_zip_directory(read, zip.size())) {
-    const std::string_view raw = zip.substr(record.offset, record.stored);
-    if (record.method != 0 && record.method != 8) {
-      throw std::out_of_range("its compression is not supported");
-    }
-    const std::string data = record.method == 8 ? inflate_raw(raw, record.size) : std::string(raw);
-    if (crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()) != record.crc) {
-      throw std::out_of_range(fmt::format("the checksum of '{}' is wrong", record.name));
-    }
+    const std::string data = read_record(read, record);
     if (record.name.ends_with(".npy")) record.name.resize(record.name.size() - 4);
     arrays.emplace_back(std::move(record.name), parse_npy(data));
   }

@@ -140,9 +140,7 @@ void Interpreter::output(const Val& val, const std::string& name) {
                                                     : fmt::format("{}", text ? text->toInt() : 0)));
     }
   } else if (const auto* value = known(val); value != nullptr && value->isScalar()) {
-    const auto cell = new_tensor(
-        std::vector<at::Tensor>(lanes_, at::scalar_tensor(value->toScalar())), false, false);
-    recorder_.program().outputs.push_back({name, cell->value});
+    recorder_.program().outputs.push_back({name, value_of(val)});
   }  // None and strings have no counterpart in ONNX
 }
 
@@ -172,6 +170,9 @@ Program Interpreter::run() {
   const bool single = get_if<TensorCell>(returned) || get_if<SymbolicNumber>(returned) ||
                       get_if<SymbolicSequence>(returned);
   output(returned, single ? "output" : "");
+  if (program.outputs.empty()) {
+    throw Error(ErrorKind::unsupported, "forward returns nothing that ONNX can express");
+  }
   for (Port& port : program.outputs) {
     if (!port.name.empty() && port.name.find_first_not_of("0123456789.") == std::string::npos) {
       port.name = "output." + port.name;

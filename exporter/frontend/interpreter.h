@@ -180,6 +180,7 @@ class Interpreter {
   bool worlds_changed_ = false;  // ever
   size_t lanes_ = 0;             // worlds_->ids.size()
   std::vector<LaneScope*> lane_scopes_;
+  int observing_ = 0;  // loops being run without recording; what-ifs would tell nothing there
   // Results of the If being merged whose shapes differ, with what the other branch gives in lane 0.
   std::vector<std::pair<std::shared_ptr<TensorCell>, at::Tensor>> differing_;
   OriginId origin_ = kNone;  // of the operators being emitted

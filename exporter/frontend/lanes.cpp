@@ -148,6 +148,7 @@ void Interpreter::vary_found(const c10::FunctionSchema& schema, std::vector<Val>
   };
   bool any = false;
   for (size_t lane = 0; lane < lanes_; ++lane) any |= finds_less(lane);
+  if (!any && observing_ > 0) return;
   if (!any) {
     WorldSet more = *worlds_;
     more.ids.push_back(world_tree_.add_child(worlds_->ids[0], WorldKind::found_less));

@@ -17,29 +17,33 @@ using torch::jit::Node;
 
 constexpr int64_t kMaxObserved = 100000;  // iterations, against loops that do not end
 
-// A copy that later writes do not reach, of the one lane there is.
-Val snapshot(const Val& val) {
+// A copy that later writes do not reach, of what is observed in the first lane.
+Val snapshot(const Val& val, const Worlds& world) {
   if (const auto* cell = get_if<TensorCell>(val)) {
     auto copy = std::make_shared<TensorCell>(**cell);
     copy->lanes = {(*cell)->lanes[0].clone()};
+    copy->worlds = world;
     copy->parent = nullptr;
     copy->base = std::make_shared<AliasBase>();
     return copy;
   }
-  if (const auto* number = get_if<SymbolicNumber>(val)) return std::make_shared<SymbolicNumber>(**number);
+  if (const auto* number = get_if<SymbolicNumber>(val)) {
+    return std::make_shared<SymbolicNumber>(
+        SymbolicNumber{(*number)->value, {(*number)->lanes[0]}, world});
+  }
   if (const auto* list = get_if<ListVal>(val)) {
     auto copy = std::make_shared<ListVal>(ListVal{(*list)->element_type, {}, (*list)->sequence});
-    for (const Val& element : (*list)->elements) copy->elements.push_back(snapshot(element));
+    for (const Val& element : (*list)->elements) copy->elements.push_back(snapshot(element, world));
     return copy;
   }
   if (const auto* tuple = get_if<TupleVal>(val)) {
     auto copy = std::make_shared<TupleVal>(TupleVal{(*tuple)->type, {}});
-    for (const Val& element : (*tuple)->elements) copy->elements.push_back(snapshot(element));
+    for (const Val& element : (*tuple)->elements) copy->elements.push_back(snapshot(element, world));
     return copy;
   }
   if (const auto* dict = get_if<DictVal>(val)) {
     auto copy = std::make_shared<DictVal>(**dict);
-    for (auto& [key, value] : copy->entries) value = snapshot(value);
+    for (auto& [key, value] : copy->entries) value = snapshot(value, world);
     return copy;
   }
   return val;
@@ -123,6 +127,7 @@ bool Interpreter::run_iteration(Loop& loop, int64_t iteration) {
 // Runs the loop to its end in one world, without recording.
 void Interpreter::observe(Loop& loop, WorldId world) {
   const LaneScope scope(*this, {{world}});
+  ++observing_;
   adopt(loop.trip_count);
   adopt(loop.condition);
   const int64_t limit = as_int(loop.trip_count, 0).value_or(INT64_MAX);
@@ -136,17 +141,17 @@ void Interpreter::observe(Loop& loop, WorldId world) {
   Loop::Run run{world, {}, {}, {}, 0};
   for (const Carried& carried : loop.carried) {
     adopt(carried.initial);
-    carried.set(snapshot(carried.initial));
+    carried.set(snapshot(carried.initial, worlds_));
   }
   std::vector<Val> now;
-  for (const Carried& carried : loop.carried) now.push_back(snapshot(carried.initial));
+  for (const Carried& carried : loop.carried) now.push_back(snapshot(carried.initial, worlds_));
   for (; go_on && run.iterations < limit; ++run.iterations) {
     if (run.iterations > kMaxObserved) throw Error(ErrorKind::usage, "a loop does not end " + place_of(loop.node, loop.frame));
     if (run.before.size() < 2) run.before.push_back(now);
     run.last_but_one = now;
     go_on = run_iteration(loop, run.iterations);
     now.clear();
-    for (const Carried& carried : loop.carried) now.push_back(snapshot(carried.get()));
+    for (const Carried& carried : loop.carried) now.push_back(snapshot(carried.get(), worlds_));
     for (size_t i = 0; i < loop.carried.size(); ++i) loop.carried[i].set(loop.carried[i].get());
   }
   run.after = now;
@@ -155,6 +160,7 @@ void Interpreter::observe(Loop& loop, WorldId world) {
   recorder_.end_block();
   journal.undo();
   attributes_ = attributes;
+  --observing_;
   loop.runs.push_back(std::move(run));
 }
 
@@ -169,6 +175,7 @@ void Interpreter::find_carried(Loop& loop) {
     adopt(loop.condition);
     if (!as_bool(loop.condition) || as_int(loop.trip_count, 0).value_or(1) < 1) continue;
     Block scratch;
+    ++observing_;
     recorder_.begin_block(scratch);
     journals_.push_back(&effects);
     const auto mark = recorder_.mark();
@@ -183,6 +190,7 @@ void Interpreter::find_carried(Loop& loop) {
     changed = attributes_;
     effects.undo();
     attributes_ = attributes;
+    --observing_;
     break;
   }
   for (const auto& entry : effects.cells) {
@@ -219,6 +227,13 @@ void Interpreter::find_carried(Loop& loop) {
 
 // One Val for versions of it in several worlds (each with one lane), which are the current ones.
 Val Interpreter::join(const std::vector<Val>& versions, std::vector<ValueId>& values) {
+  const auto given = std::find_if_not(versions.begin(), versions.end(), is_unset);
+  if (given == versions.end()) return Val();
+  if (std::any_of(versions.begin(), versions.end(), is_unset)) {
+    std::vector<Val> filled;
+    for (const Val& val : versions) filled.push_back(is_unset(val) ? placeholder(*given) : val);
+    return join(filled, values);
+  }
   const Val& first = versions[0];
   const auto all = [&](auto check) { return std::all_of(versions.begin(), versions.end(), check); };
   const auto children = [&](auto element_of, size_t size) {
@@ -286,6 +301,7 @@ Val Interpreter::join(const std::vector<Val>& versions, std::vector<ValueId>& va
 
 // The program values of `val`, in the places where `like` (what join made) has them.
 void Interpreter::flatten(const Val& val, const Val& like, std::vector<ValueId>& values) {
+  if (is_unset(val) && !is_unset(like)) return flatten(placeholder(like), like, values);
   if (get_if<TensorCell>(like)) {
     values.push_back(current(std::get<std::shared_ptr<TensorCell>>(val)));
   } else if (get_if<SymbolicNumber>(like)) {
@@ -432,6 +448,7 @@ void Interpreter::finish_loop(Loop& loop, Op op) {
   for (size_t i = 0; i < loop.carried.size(); ++i) {
     changes |= shapes(ran->last_but_one[i]) != shapes(ran->after[i]);
   }
+  changes &= observing_ == 0;
   if (changes) {
     WorldSet more = *worlds_;
     more.ids.push_back(world_tree_.add_child(ran->world, WorldKind::other_path));

@@ -192,6 +192,9 @@ std::vector<std::vector<c10::IValue>> Interpreter::run_lanes(Node* node, const N
 
 std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
                                                     bool from_weights) {
+  if (lanes[0].layout() != at::kStrided) {
+    throw Error(ErrorKind::unsupported, "sparse tensors have no counterpart in ONNX");
+  }
   auto cell = std::make_shared<TensorCell>();
   cell->value = recorder_.tensor_value(lanes);
   cell->lanes = std::move(lanes);

@@ -102,6 +102,7 @@ const std::shared_ptr<T>* get_if(const Val& val) {
 }
 
 inline const c10::IValue* known(const Val& val) { return std::get_if<c10::IValue>(&val); }
+inline bool is_unset(const Val& val) { return std::holds_alternative<std::monostate>(val); }
 inline bool is_none(const Val& val) {
   const auto* value = known(val);
   return value != nullptr && value->isNone();

@@ -1,5 +1,8 @@
 #include "exporter/frontend/zip_directory.h"
 
+#include <fmt/format.h>
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
@@ -60,6 +63,23 @@ void widen(ZipRecord& record, std::string_view extra) {
   }
 }
 
+std::string inflated(const std::string& data, const ZipRecord& record) {
+  // More than a thousand times smaller does not happen; a damaged size must not ask for all memory.
+  constexpr uint64_t kBestRatio = 1032;
+  if (record.size / kBestRatio > data.size()) return "";
+  std::string out(record.size, '\0');
+  z_stream stream{};
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return "";
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
+  stream.avail_in = static_cast<uInt>(data.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  inflate(&stream, Z_FINISH);
+  out.resize(out.size() - stream.avail_out);
+  inflateEnd(&stream);
+  return out;
+}
+
 }  // namespace
 
 std::vector<ZipRecord> read_zip_directory(const ReadBytes& read, uint64_t archive_size) {
@@ -90,6 +110,19 @@ std::vector<ZipRecord> read_zip_directory(const ReadBytes& read, uint64_t archiv
     records.push_back(std::move(record));
   }
   return records;
+}
+
+std::string read_record(const ReadBytes& read, const ZipRecord& record) {
+  if (record.method != 0 && record.method != 8) {
+    throw std::out_of_range(fmt::format("'{}' in it is compressed in an unknown way", record.name));
+  }
+  std::string data = read(record.offset, record.stored);
+  if (record.method == 8) data = inflated(data, record);
+  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size());
+  if (data.size() != record.size || crc != record.crc) {
+    throw std::out_of_range(fmt::format("the checksum of '{}' in it is wrong", record.name));
+  }
+  return data;
 }
 
 }  // namespace modelexport::frontend

@@ -1,4 +1,4 @@
-// The directory of a zip archive: what is in it, where, and with which checksum. No torch in here.
+// Zip archives: what is in them, where, and with which checksum. No torch in here.
 #pragma once
 
 #include <cstdint>
@@ -22,5 +22,9 @@ using ReadBytes = std::function<std::string(uint64_t offset, uint64_t size)>;
 
 // In the order of the directory. Throws std::out_of_range, with a phrase, if it is damaged.
 std::vector<ZipRecord> read_zip_directory(const ReadBytes& read, uint64_t archive_size);
+
+// The contents of a record, inflated if need be, and compared with the checksum. Throws
+// std::out_of_range, with a phrase, if they are damaged.
+std::string read_record(const ReadBytes& read, const ZipRecord& record);
 
 }  // namespace modelexport::frontend
