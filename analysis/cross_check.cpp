@@ -8,6 +8,8 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "analysis/parameter_uses.h"
+#include "analysis/placement.h"
 #include "analysis/structure.h"
 #include "exporter/graph/scopes.h"
 
@@ -84,7 +86,7 @@ class CrossChecker {
   void check_port(const char* what, const FileIndex::Value& found, const Port& port,
                   std::vector<Finding>& findings) {
     const Value& value = program_.values[port.value];
-    if (found.name != port.name)
+    if (expectation_.own && found.name != port.name)
       findings.push_back(
           {Check::ports, port.name, fmt::format("expected this {}, found {}", what, found.name)});
     if (!found.type) return findings.push_back({Check::ports, port.name, "has no type"});
@@ -93,64 +95,116 @@ class CrossChecker {
                           fmt::format("dtype: expected {}, found {}", name(value.dtype),
                                       name(found.type->dtype))});
     if (value.kind != Kind::tensor || !found.type->shape) return;
-    const std::string expected_shape = shape_text(value.shape, program_);
-    const std::string found_shape = to_string(*found.type->shape);
-    if (expected_shape != found_shape)
+    if (!shape_agrees(value.shape, *found.type->shape))
       findings.push_back(
           {Check::ports, port.name,
-           fmt::format("shape: expected {}, found {}", expected_shape, found_shape)});
+           fmt::format("shape: expected {}, found {}", shape_text(value.shape, program_),
+                       to_string(*found.type->shape))});
+  }
+
+  // In a file of another exporter only sizes that both tell can disagree.
+  bool shape_agrees(const Shape& expected, const std::vector<onnx::DimensionView>& found) const {
+    if (expectation_.own) return shape_text(expected, program_) == to_string(found);
+    if (expected.size() != found.size()) return false;
+    for (size_t i = 0; i < expected.size(); ++i)
+      if (is_static(expected[i]) && found[i].size >= 0 && expected[i] != found[i].size)
+        return false;
+    return true;
   }
 
   void check_nodes() {
     std::vector<Finding> structure = check_structure(index_);
     count(index_.nodes.size(), structure);
     add(std::move(structure));
+
     result_.tags = read_module_tags(index_, hierarchy_.options());
-    TagCheck tags = check_tags(index_, result_.tags, program_, hierarchy_);
-    add(result_.tags.findings);
-    add(std::move(tags.findings));
-    result_.checks += index_.nodes.size();
-    for (uint32_t id = 0; id < index_.nodes.size(); ++id) {
-      const uint32_t level = result_.tags.level_of[id];
-      if (level == kNone || !tags.holds[level] || !is_expected_node(id, tags.live[level]))
-        ++result_.failures;
+    TagCheck checked = check_tags(index_, result_.tags, program_, hierarchy_);
+    std::vector<tagging::LevelId> levels(index_.nodes.size(), kNone);  // of the hierarchy
+    for (uint32_t id = 0; id < levels.size(); ++id)
+      if (const uint32_t level = result_.tags.level_of[id]; level != kNone)
+        levels[id] = checked.live[level];
+
+    std::vector<Finding> findings = std::move(result_.tags.findings);
+    add_to(findings, std::move(checked.findings));
+    if (expectation_.own)
+      for (uint32_t id : result_.tags.untagged)
+        findings.push_back({Check::tags, index_.node_name(id), "has no tags"});
+    else
+      place_by_name(checked, levels);
+    if (!expectation_.nodes.empty()) {
+      add_to(findings, check_expected_nodes(levels));
+    } else {
+      add_to(findings, check_call_order(index_, levels, program_, hierarchy_));
+      if (expectation_.own) {
+        add_to(findings, check_parameter_users(index_, levels, program_, hierarchy_));
+        add_to(findings, check_names(index_, levels, hierarchy_));
+      }
     }
-    if (!expectation_.nodes.empty()) check_missing_nodes();
+    count(index_.nodes.size(), findings);
+    add(std::move(findings));
   }
 
-  // Is the node one that was written, and does it say what it was lowered from?
-  bool is_expected_node(uint32_t id, tagging::LevelId found) {
-    if (expectation_.nodes.empty()) return true;
-    const auto at = expectation_.nodes.find(index_.nodes[id].view->name);
-    if (at == expectation_.nodes.end()) {
-      add({{Check::values, index_.node_name(id), "is no node that was written"}});
-      return false;
+  static void add_to(std::vector<Finding>& all, std::vector<Finding> more) {
+    std::move(more.begin(), more.end(), std::back_inserter(all));
+  }
+
+  // Gives nodes without tags the level that their names say, and all levels the exporter's tags.
+  void place_by_name(const TagCheck& checked, std::vector<tagging::LevelId>& levels) {
+    ModuleTags& tags = result_.tags;
+    const std::vector<tagging::Level>& all = hierarchy_.levels();
+    std::vector<uint32_t> own(all.size(), kNone);  // index in `tags` of each level
+    for (uint32_t id = 0; id < tags.levels.size(); ++id) {
+      if (checked.live[id] == kNone) continue;
+      own[checked.live[id]] = id;
+      if (!tags.has_hierarchy_tags) tags.levels[id].tag = all[checked.live[id]].tag;
+      tags.levels[id].tagged = all[checked.live[id]].tagged;
     }
-    if (at->second == found) return true;
+    const std::vector<tagging::LevelId> by_name = levels_by_name(index_, hierarchy_);
+    for (uint32_t node : tags.untagged) {
+      levels[node] = by_name[node];
+      if (by_name[node] != kNone) tags.level_of[node] = own_level(by_name[node], own);
+    }
+  }
+
+  uint32_t own_level(tagging::LevelId live, std::vector<uint32_t>& own) {
+    if (own[live] != kNone) return own[live];
+    tagging::Level level = hierarchy_.levels()[live];
+    if (level.parent != kNone) level.parent = own_level(level.parent, own);
+    result_.tags.levels.push_back(std::move(level));
+    return own[live] = static_cast<uint32_t>(result_.tags.levels.size() - 1);
+  }
+
+  // The nodes are those that were written, and say what they were lowered from.
+  std::vector<Finding> check_expected_nodes(const std::vector<tagging::LevelId>& levels) const {
+    std::vector<Finding> findings;
     const auto path = [&](tagging::LevelId level) {
       const std::string& text = hierarchy_.levels()[level].path;
       return text.empty() ? "the root" : text;
     };
-    add({{Check::tags, index_.node_name(id),
-          fmt::format("says that it is of {}, but it is of {}", path(found), path(at->second))}});
-    return false;
-  }
-
-  void check_missing_nodes() {
-    std::unordered_set<std::string_view> found;
-    for (const FileIndex::Node& node : index_.nodes) found.insert(node.view->name);
-    std::vector<Finding> findings;
+    std::set<std::string_view> found;
+    for (uint32_t id = 0; id < index_.nodes.size(); ++id) {
+      const auto at = expectation_.nodes.find(index_.nodes[id].view->name);
+      if (at == expectation_.nodes.end()) {
+        findings.push_back({Check::values, index_.node_name(id), "is no node that was written"});
+        continue;
+      }
+      found.insert(at->first);
+      if (levels[id] != kNone && levels[id] != at->second)
+        findings.push_back({Check::tags, at->first,
+                            fmt::format("says that it is of {}, but it is of {}", path(levels[id]),
+                                        path(at->second))});
+    }
+    std::set<std::string_view> missing;
     for (const auto& [name, level] : expectation_.nodes)
-      if (!found.contains(name))
-        findings.push_back({Check::values, name, "was written, but is not there"});
-    std::sort(findings.begin(), findings.end(),
-              [](const Finding& a, const Finding& b) { return a.subject < b.subject; });
-    count(findings.size(), findings);
-    add(std::move(findings));
+      if (!found.contains(name)) missing.insert(name);
+    for (const std::string_view name : missing)
+      findings.push_back({Check::values, std::string(name), "was written, but is not there"});
+    return findings;
   }
 
   void check_weights() {
-    result_.parameters = check_parameters(index_, program_, expectation_.tensors);
+    result_.parameters = check_parameters(index_, program_, expectation_.tensors,
+                                          expectation_.own ? FindBy::name : FindBy::name_or_value);
     for (const ParameterCheck& parameter : result_.parameters.parameters) {
       if (!parameter.required && !parameter.found()) continue;
       ++result_.checks;
@@ -204,6 +258,25 @@ Expectation expectation_of(const graph::Graph& graph, const Program& program,
     if (!used[id]) continue;
     if (levels[id].parent != kNone) used[levels[id].parent] = 1;
     if (levels[id].module != kNone) modules.insert(levels[id].module);
+  }
+  out.modules.assign(modules.begin(), modules.end());
+  return out;
+}
+
+Expectation expectation_of(const Program& program, const tagging::Hierarchy& hierarchy,
+                           const onnx::ModelFile& file) {
+  Expectation out;
+  out.own = file.producer_name == "modelexport";
+  const ParameterUses uses = find_parameter_uses(program);
+  std::set<ModuleId> modules;
+  for (TensorId id = 0; id < program.tensors.size(); ++id) {
+    if (uses.uses[id].empty()) continue;
+    out.tensors.push_back({id, ""});
+    for (const ParameterUse& use : uses.uses[id])
+      for (tagging::LevelId level = hierarchy.level_of(use.call); level != kNone;
+           level = hierarchy.levels()[level].parent)
+        if (hierarchy.levels()[level].module != kNone)
+          modules.insert(hierarchy.levels()[level].module);
   }
   out.modules.assign(modules.begin(), modules.end());
   return out;

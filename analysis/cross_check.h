@@ -6,6 +6,11 @@
 //   CrossCheck check = cross_check(FileIndex(file), program, hierarchy, expectation_of(graph,
 //   program)); if (!check.holds()) throw Error(ErrorKind::mismatch, describe(check));
 //
+// The same for any ONNX file that is said to be made from the module, by this exporter or another:
+//
+//   CrossCheck check = cross_check(FileIndex(file), program, hierarchy,
+//                                  expectation_of(program, hierarchy, file));
+//
 // Nothing here throws for what does not hold: it is a finding.
 #pragma once
 
@@ -25,15 +30,23 @@
 
 namespace modelexport::analysis {
 
-// What the file must have, as its graph says before it is written.
+// What the file must have.
 struct Expectation {
+  // Written by this exporter. If not, weights may have other names or be transposed, nodes may lack
+  // tags (their names tell where they belong, if they can), and inputs and outputs have other
+  // names.
+  bool own = true;
   std::vector<RequiredTensor> tensors;
   std::vector<ModuleId> modules;  // that nodes belong to, and those whose calls they stand in
   // The level of each node by name, with those of nested blocks; empty: not known.
   std::unordered_map<std::string, tagging::LevelId> nodes;
 };
+// As the graph says before it is written.
 Expectation expectation_of(const graph::Graph& graph, const Program& program,
                            const tagging::Hierarchy& hierarchy);
+// As the program says: the weights that operators use, and the modules of those.
+Expectation expectation_of(const Program& program, const tagging::Hierarchy& hierarchy,
+                           const onnx::ModelFile& file);
 
 struct ModuleCheck {
   ModuleId module = kNone;

@@ -291,6 +291,7 @@ class HierarchyWriter {
       json_.member("pytorch_shape", parameter.shape);
       if (parameter.found()) {
         json_.member("found_as", parameter.found_as);
+        json_.member("transposed", parameter.transposed);
         json_.member("onnx_shape", parameter.found_shape);
         json_.member("shape_match", parameter.shape_matches);
         json_.member("dtype_match", parameter.dtype_matches);

@@ -56,7 +56,7 @@ class TagReader {
     const onnx::Metadata& metadata = index_.nodes[id].view->metadata;
     const std::string* class_text = find(metadata, tagging::kClassHierarchy);
     const std::string* name_text = find(metadata, tagging::kNameScopes);
-    if (!class_text && !name_text) return report(id, "has no tags");
+    if (!class_text && !name_text) return tags_.untagged.push_back(id);
     if (!class_text || !name_text)
       return report(id, fmt::format("has no {}",
                                     class_text ? tagging::kNameScopes : tagging::kClassHierarchy));
@@ -94,7 +94,8 @@ class TagReader {
 
   void read_hierarchy_tag(uint32_t id, uint32_t level) {
     const std::string* text = find(index_.nodes[id].view->metadata, tagging::kHierarchyTag);
-    if (!text) return untagged_.push_back(id);
+    if (!text) return incomplete_.push_back(id);
+    tags_.has_hierarchy_tags = true;
     std::string& tag = tags_.levels[level].tag;
     if (tag.empty()) tag = *text;
     if (tag != *text)
@@ -107,11 +108,11 @@ class TagReader {
     std::vector<Level>& levels = tags_.levels;
     std::vector<Level> made = levels;
     tagging::assign_tags(made, {}, options_);
-    if (untagged_.size() == tags_.tagged) {
+    if (!tags_.has_hierarchy_tags) {
       levels = std::move(made);
       return;
     }
-    for (uint32_t id : untagged_) report(id, fmt::format("has no {}", tagging::kHierarchyTag));
+    for (uint32_t id : incomplete_) report(id, fmt::format("has no {}", tagging::kHierarchyTag));
     for (uint32_t id = levels.size(); id-- > 0;) {
       Level& level = levels[id];
       level.tagged = made[id].tagged;
@@ -124,7 +125,7 @@ class TagReader {
   const FileIndex& index_;
   const tagging::TagOptions& options_;
   std::map<std::tuple<uint32_t, std::string, std::string>, uint32_t> known_;
-  std::vector<uint32_t> untagged_;  // nodes that have the lists, but no hierarchy_tag
+  std::vector<uint32_t> incomplete_;  // nodes that have the lists, but no hierarchy_tag
   ModuleTags tags_;
 };
 
@@ -157,27 +158,22 @@ TagCheck check_tags(const FileIndex& index, const ModuleTags& tags, const Progra
     live.try_emplace({hierarchy.levels()[id].parent, hierarchy.levels()[id].path}, id);
 
   TagCheck check;
-  check.holds.assign(tags.levels.size(), 1);
   check.live.assign(tags.levels.size(), kNone);
   std::unordered_map<uint32_t, std::string> problems;
   for (uint32_t id = 0; id < tags.levels.size(); ++id) {
     const Level& level = tags.levels[id];
     const Level* above = level.parent == kNone ? nullptr : &tags.levels[level.parent];
-    if (above && check.live[level.parent] == kNone) {  // already said of the level above
-      check.holds[id] = 0;
-      continue;
-    }
+    if (above && check.live[level.parent] == kNone) continue;  // already said of the level above
     const auto at = live.find({above ? check.live[level.parent] : kNone, level.path});
     if (at == live.end() || hierarchy.levels()[at->second].class_name != level.class_name) {
       problems[id] = explain(level, above, program);
     } else {
       check.live[id] = at->second;
       const std::string& expected = hierarchy.levels()[at->second].tag;
-      if (level.tag != expected)
+      if (tags.has_hierarchy_tags && level.tag != expected)
         problems[id] =
             fmt::format("{}: expected {}, found {}", tagging::kHierarchyTag, expected, level.tag);
     }
-    check.holds[id] = !problems.contains(id);
   }
 
   // The first node at or below each level that does not hold.

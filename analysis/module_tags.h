@@ -20,7 +20,9 @@ struct ModuleTags {
   // not.
   std::vector<tagging::Level> levels;
   std::vector<uint32_t> level_of;  // of each node; kNone: it has no tags, or damaged ones
-  std::vector<Finding> findings;  // missing and malformed tags, and ones that contradict each other
+  std::vector<uint32_t> untagged;  // nodes without any tags
+  bool has_hierarchy_tags = false;
+  std::vector<Finding> findings;  // malformed tags, and ones that contradict each other
   size_t tagged = 0;              // nodes with a level
 };
 
@@ -28,12 +30,11 @@ ModuleTags read_module_tags(const FileIndex& index, const tagging::TagOptions& o
 
 struct TagCheck {
   std::vector<Finding> findings;  // at most one for each level; names a node of it
-  std::vector<char> holds;        // for each level
   std::vector<uint32_t> live;     // for each level: the hierarchy's; kNone: it has none
 };
 
 // Each level is one that the program has: the module exists, has that class, and was called from
-// the level above; its tag is what the exporter makes of it.
+// the level above; its tag, if the file has any, is what the exporter makes of it.
 TagCheck check_tags(const FileIndex& index, const ModuleTags& tags, const Program& program,
                     const tagging::Hierarchy& hierarchy);
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <unordered_map>
 
@@ -64,10 +65,14 @@ std::string describe_difference(const Program& program, const Tensor& tensor,
 
 class ParameterChecker {
  public:
-  ParameterChecker(const FileIndex& index, const Program& program)
+  ParameterChecker(const FileIndex& index, const Program& program, FindBy find_by)
       : index_(index), program_(program) {
-    for (uint32_t id = 0; id < index.initializers.size(); ++id)
-      by_name_.emplace(index.initializers[id].view->name, id);
+    for (const FileIndex::Initializer& initializer : index.initializers) {
+      by_name_.emplace(initializer.view->name, initializer.view);
+      if (find_by == FindBy::name_or_value)
+        by_size_[{initializer.view->dtype, initializer.view->bytes.size()}].push_back(
+            initializer.view);
+    }
   }
 
   ParameterReport run(std::span<const RequiredTensor> required) {
@@ -89,9 +94,10 @@ class ParameterChecker {
     check.name = tensor.name.empty() ? name_in_file : tensor.name;
     check.shape = tensor.sizes;
     check.dtype = tensor.dtype;
-    const onnx::TensorView* view = find_in_file(tensor, name_in_file, check);
-    if (view) {
+    if (const onnx::TensorView* view = find_by_name(tensor, name_in_file, check)) {
       compare(tensor, *view, check);
+    } else if (required && find_by_value(tensor, check)) {
+      check.shape_matches = check.dtype_matches = check.value_matches = true;
     } else if (required) {
       report_.findings.push_back({Check::parameters, check.name,
                                   fmt::format("not found: expected {} [{}]", name(tensor.dtype),
@@ -101,7 +107,7 @@ class ParameterChecker {
   }
 
   // A tensor with several names must be there under one of them only.
-  const onnx::TensorView* find_in_file(const Tensor& tensor, const std::string& name_in_file,
+  const onnx::TensorView* find_by_name(const Tensor& tensor, const std::string& name_in_file,
                                        ParameterCheck& check) {
     std::vector<std::string> names = {name_in_file, tensor.name};
     names.insert(names.end(), tensor.aliases.begin(), tensor.aliases.end());
@@ -110,7 +116,7 @@ class ParameterChecker {
       const auto at = by_name_.find(name);
       if (name.empty() || name == check.found_as || at == by_name_.end()) continue;
       if (!found) {
-        found = index_.initializers[at->second].view;
+        found = at->second;
         check.found_as = name;
       } else {
         report_.findings.push_back(
@@ -119,6 +125,28 @@ class ParameterChecker {
       }
     }
     return found;
+  }
+
+  bool find_by_value(const Tensor& tensor, ParameterCheck& check) {
+    const auto candidates = by_size_.find({tensor.dtype, onnx::byte_count(tensor)});
+    if (candidates == by_size_.end()) return false;
+    Tensor transpose = tensor;
+    if (tensor.sizes.size() == 2) {
+      std::swap(transpose.sizes[0], transpose.sizes[1]);
+      std::swap(transpose.strides[0], transpose.strides[1]);
+    }
+    for (const Tensor* form : {&tensor, static_cast<const Tensor*>(&transpose)}) {
+      for (const onnx::TensorView* view : candidates->second) {
+        if (view->dims != form->sizes || !same_bytes(program_, *form, *view)) continue;
+        check.found_as = view->name;
+        check.transposed = form == &transpose;
+        check.found_shape = view->dims;
+        check.found_dtype = view->dtype;
+        report_.bytes_compared += view->bytes.size();
+        return true;
+      }
+    }
+    return false;
   }
 
   void compare(const Tensor& tensor, const onnx::TensorView& view, ParameterCheck& check) {
@@ -169,7 +197,8 @@ class ParameterChecker {
 
   const FileIndex& index_;
   const Program& program_;
-  std::unordered_map<std::string_view, uint32_t> by_name_;
+  std::unordered_map<std::string_view, const onnx::TensorView*> by_name_;
+  std::map<std::pair<DType, size_t>, std::vector<const onnx::TensorView*>> by_size_;
   std::unordered_map<std::string, bool> is_checkpoint_;
   ParameterReport report_;
 };
@@ -177,8 +206,8 @@ class ParameterChecker {
 }  // namespace
 
 ParameterReport check_parameters(const FileIndex& index, const Program& program,
-                                 std::span<const RequiredTensor> required) {
-  return ParameterChecker(index, program).run(required);
+                                 std::span<const RequiredTensor> required, FindBy find_by) {
+  return ParameterChecker(index, program, find_by).run(required);
 }
 
 }  // namespace modelexport::analysis

@@ -22,10 +22,15 @@ struct RequiredTensor {
   std::string name;  // in the file; empty: its state-dict name or an alias of it
 };
 
+// How a tensor is known in the file: by its name, or also by its contents, as they are or
+// transposed (other exporters rename weights, and transpose those of linear layers).
+enum class FindBy : uint8_t { name, name_or_value };
+
 struct ParameterCheck {
   TensorId tensor = kNone;
   std::string name;            // state-dict name; of a constant, its name in the file
-  std::string found_as;        // its name in the file: `name` or an alias; empty: not there
+  std::string found_as;        // its name in the file; empty: not there
+  bool transposed = false;     // found_shape and contents are those of its transpose
   bool required = true;        // the file must have it
   bool shape_matches = false;  // the rest is meaningful only if it was found
   bool dtype_matches = false;
@@ -47,6 +52,6 @@ struct ParameterReport {
 };
 
 ParameterReport check_parameters(const FileIndex& index, const Program& program,
-                                 std::span<const RequiredTensor> required);
+                                 std::span<const RequiredTensor> required, FindBy find_by);
 
 }  // namespace modelexport::analysis

@@ -56,6 +56,20 @@ struct ProgramBuilder {
     return {.op_type = "Op", .origin = origin(scope, op, name, source)};
   }
 
+  // A value that operators use or make; of a weight: its tensor.
+  ValueId new_value(TensorId constant = kNone) {
+    program.values.push_back({.dtype = DType::f32, .constant = constant});
+    return static_cast<ValueId>(program.values.size() - 1);
+  }
+
+  // Records an operator of a call; returns its output.
+  ValueId run(ScopeId call, const std::string& op, const std::vector<ValueId>& inputs) {
+    Op added{.outputs = {new_value()}, .origin = origin(call, op, op.substr(6))};
+    for (ValueId input : inputs) added.arguments.push_back(ValueRef{input});
+    program.body.ops.push_back(added);
+    return added.outputs[0];
+  }
+
   TensorId parameter(const std::string& path, const std::string& name, std::vector<int64_t> sizes) {
     Tensor tensor{.dtype = DType::f32, .sizes = std::move(sizes), .role = Role::parameter};
     tensor.strides.assign(tensor.sizes.size(), 1);
@@ -114,6 +128,12 @@ struct NetModel : ProgramBuilder {
                       {Kind::tensor, DType::f32, shape}};
     program.inputs = {{"x", 0}, {"cond", 1}};
     program.outputs = {{"out", 2}};
+    ValueId x = 0;
+    x = run(lin0, "aten::linear", {x, new_value(0), new_value(1)});
+    x = run(block0, "aten::relu", {x});
+    x = run(lin1, "aten::linear", {x, new_value(2), new_value(3)});
+    x = run(block1, "aten::relu", {x});
+    run(head, "aten::matmul", {x, new_value(0)});
   }
 
   graph::ValueId value(const std::string& name, DType dtype, Shape shape) {

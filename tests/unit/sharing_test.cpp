@@ -15,21 +15,8 @@ struct SharingModel : ProgramBuilder {
   SharingModel() {
     module("", "pkg.Net");
     root = call(kNone, "");
-    ids = value();
+    ids = new_value();
     program.inputs = {{"ids", ids}};
-  }
-
-  ValueId value(TensorId constant = kNone) {
-    program.values.push_back({.dtype = DType::f32, .constant = constant});
-    return static_cast<ValueId>(program.values.size() - 1);
-  }
-
-  // Runs an operator in a call; weights are tensors, inputs are values.
-  ValueId run(ScopeId call, const std::string& op, std::vector<ValueId> inputs) {
-    Op added{.outputs = {value()}, .origin = origin(call, op, op.substr(6))};
-    for (ValueId input : inputs) added.arguments.push_back(ValueRef{input});
-    program.body.ops.push_back(added);
-    return added.outputs[0];
   }
 
   TensorId view_of(TensorId id) {
@@ -52,8 +39,8 @@ TEST(Sharing, TiedEmbeddingIsFoundByDataFlow) {
   const TensorId weight = m.parameter("wte", "weight", {100, 8});
   m.parameter("head", "bias", {100});
   const ScopeId wte = m.call(m.root, "wte"), head = m.call(m.root, "head");
-  const ValueId hidden = m.run(wte, "aten::embedding", {m.value(weight), m.ids});
-  m.run(head, "aten::matmul", {hidden, m.value(m.view_of(weight))});
+  const ValueId hidden = m.run(wte, "aten::embedding", {m.new_value(weight), m.ids});
+  m.run(head, "aten::matmul", {hidden, m.new_value(m.view_of(weight))});
   const Sharing sharing = m.analyze();
   ASSERT_EQ(sharing.parameters.size(), 1u);
   const SharedParameter& shared = sharing.parameters[0];
@@ -74,7 +61,7 @@ TEST(Sharing, PositionsAreIndicesThatDoNotDependOnTheInputsValues) {
   for (const char* name : {"encoder", "decoder"}) {
     const ValueId length = m.run(m.root, "aten::size", {m.ids});
     const ValueId positions = m.run(m.root, "aten::arange", {length});
-    m.run(m.call(m.root, name), "aten::embedding", {m.value(weight), positions});
+    m.run(m.call(m.root, name), "aten::embedding", {m.new_value(weight), positions});
   }
   const Sharing sharing = m.analyze();
   ASSERT_EQ(sharing.parameters.size(), 1u);
@@ -90,9 +77,9 @@ struct LayersModel : SharingModel {
       const std::string layer = !whole_layer && i == 1 ? "layer2" : "layer";
       const ScopeId call = this->call(root, layer);
       const ScopeId attention = this->call(call, layer + ".attention");
-      const ValueId q = run(attention, "aten::linear", {ids, value(query)});
+      const ValueId q = run(attention, "aten::linear", {ids, new_value(query)});
       run(attention, "aten::scaled_dot_product_attention", {q, q, q});
-      run(this->call(call, layer + ".ffn"), "aten::linear", {q, value(ffn.at(layer))});
+      run(this->call(call, layer + ".ffn"), "aten::linear", {q, new_value(ffn.at(layer))});
     }
   }
 
@@ -148,8 +135,8 @@ TEST(Sharing, NamesAndOverlapsCountInAProgramThatWasNotRun) {
 TEST(Sharing, UsingAParameterTwiceInOneCallIsNoSharing) {
   SharingModel m;
   const TensorId weight = m.parameter("", "weight", {4, 4});
-  m.run(m.root, "aten::linear", {m.ids, m.value(weight)});
-  m.run(m.root, "aten::linear", {m.ids, m.value(weight)});
+  m.run(m.root, "aten::linear", {m.ids, m.new_value(weight)});
+  m.run(m.root, "aten::linear", {m.ids, m.new_value(weight)});
   EXPECT_TRUE(m.analyze().parameters.empty());
 }
 

@@ -34,6 +34,12 @@ struct WrittenNet : NetModel {
                        expectation_of(graph, program, hierarchy));
   }
 
+  // The same without the graph, as for a file that comes from somewhere.
+  CrossCheck validate() const {
+    return cross_check(FileIndex(file), program, hierarchy,
+                       expectation_of(program, hierarchy, file));
+  }
+
   onnx::NodeView& node(const std::string& name) {
     for (onnx::NodeView& node : file.graph.nodes)
       if (node.name == name) return node;
