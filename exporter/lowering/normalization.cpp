@@ -258,7 +258,6 @@ constexpr Row kTable[] = {
     {"aten::_batch_norm_impl_index", batch_norm_impl_index},
     {"aten::_batch_norm_no_update", batch_norm_no_update},
     {"aten::_fused_rms_norm", fused_rms_norm},
-    {"aten::_native_batch_norm_legit", native_batch_norm},
     {"aten::_native_batch_norm_legit.no_stats", native_batch_norm_without_statistics},
     {"aten::_native_batch_norm_legit_no_training", native_batch_norm_no_training},
     {"aten::_weight_norm", weight_norm},
