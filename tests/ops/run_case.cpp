@@ -15,6 +15,7 @@
 #include "exporter/graph/passes/run_passes.h"
 #include "exporter/graph/verify.h"
 #include "exporter/lowering/lower.h"
+#include "exporter/onnx/check.h"
 #include "exporter/onnx/writer.h"
 #include "exporter/runtime/session.h"
 #include "tests/ops/compile.h"
@@ -163,6 +164,8 @@ std::string Trial::failure(int opset) const {
   onnx::ModelWriter(path, program, onnx::WeightMode::embed).write(lowered.graph, {});
 
   std::string failure = check_op_types(case_, lowered.graph, opset);
+  if (const std::string text = onnx::check_model(path); !text.empty())
+    failure += "onnx's checker: " + text + "\n";
   const runtime::Session session(path, {});
   for (const Run& run : runs_of(case_)) {
     const std::vector<HostValue> inputs =
