@@ -270,13 +270,15 @@ Expectation expectation_of(const Program& program, const tagging::Hierarchy& hie
   const ParameterUses uses = find_parameter_uses(program);
   std::set<ModuleId> modules;
   for (TensorId id = 0; id < program.tensors.size(); ++id) {
-    if (uses.uses[id].empty()) continue;
+    if (program.tensors[id].role != Role::parameter || uses.uses[id].empty()) continue;
     out.tensors.push_back({id, ""});
-    for (const ParameterUse& use : uses.uses[id])
-      for (tagging::LevelId level = hierarchy.level_of(use.call); level != kNone;
-           level = hierarchy.levels()[level].parent)
-        if (hierarchy.levels()[level].module != kNone)
-          modules.insert(hierarchy.levels()[level].module);
+    std::set<tagging::LevelId> users;
+    for (const ParameterUse& use : uses.uses[id]) users.insert(hierarchy.level_of(use.call));
+    if (users.size() > 1) continue;
+    for (tagging::LevelId level = *users.begin(); level != kNone;
+         level = hierarchy.levels()[level].parent)
+      if (hierarchy.levels()[level].module != kNone)
+        modules.insert(hierarchy.levels()[level].module);
   }
   out.modules.assign(modules.begin(), modules.end());
   return out;

@@ -44,7 +44,9 @@ struct Expectation {
 // As the graph says before it is written.
 Expectation expectation_of(const graph::Graph& graph, const Program& program,
                            const tagging::Hierarchy& hierarchy);
-// As the program says: the weights that operators use, and the modules of those.
+// As the program says: the parameters that operators use, and the modules that are the only ones to
+// use one. (Buffers may have been folded into constants; equal operators of several modules
+// merged.)
 Expectation expectation_of(const Program& program, const tagging::Hierarchy& hierarchy,
                            const onnx::ModelFile& file);
 
