@@ -1,13 +1,17 @@
-#include "exporter/lowering/adaptive_pool.h"
-
+// Pooling to a given output size, whatever the input's: window i of an axis covers
+// [i * in / out, ceil((i + 1) * in / out)). Sizes may be dynamic.
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
+#include "exporter/lowering/call.h"
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/indexing.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -148,8 +152,6 @@ V maximum_position(Call& c, V x, const std::vector<Axis>& axes) {
                      static_cast<int64_t>(axes.size()));
 }
 
-}  // namespace
-
 // aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor
 template <int64_t kSpatial>
 V adaptive_avg_pool(Call& c) {
@@ -182,11 +184,19 @@ std::vector<V> adaptive_max_pool(Call& c) {
   return {like_result(c, y, kSpatial), index};
 }
 
-template V adaptive_avg_pool<1>(Call& c);
-template V adaptive_avg_pool<2>(Call& c);
-template V adaptive_avg_pool<3>(Call& c);
-template std::vector<V> adaptive_max_pool<1>(Call& c);
-template std::vector<V> adaptive_max_pool<2>(Call& c);
-template std::vector<V> adaptive_max_pool<3>(Call& c);
+constexpr Row kRows[] = {
+    {"aten::_adaptive_avg_pool2d", adaptive_avg_pool<2>},
+    {"aten::_adaptive_avg_pool3d", adaptive_avg_pool<3>},
+    {"aten::adaptive_avg_pool1d", adaptive_avg_pool<1>},
+    {"aten::adaptive_avg_pool2d", adaptive_avg_pool<2>},
+    {"aten::adaptive_avg_pool3d", adaptive_avg_pool<3>},
+    {"aten::adaptive_max_pool1d", adaptive_max_pool<1>},
+    {"aten::adaptive_max_pool2d", adaptive_max_pool<2>},
+    {"aten::adaptive_max_pool3d", adaptive_max_pool<3>},
+};
+
+}  // namespace
+
+std::span<const Row> adaptive_pool_rows() { return kRows; }
 
 }  // namespace modelexport::lowering

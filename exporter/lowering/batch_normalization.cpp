@@ -1,10 +1,16 @@
-#include "exporter/lowering/batch_normalization.h"
-
+// Batch normalisation: with running statistics (inference) it is ONNX's BatchNormalization, with
+// those of the batch (a module left in training mode) a formula. The update of running statistics
+// is not part of an exported model.
+#include <span>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "exporter/lowering/call.h"
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -49,6 +55,19 @@ Normalized normalize_with_batch_statistics(Call& c) {
   return {c.cast(y, c.out_dtype()), c.squeeze(mean, others), c.squeeze(reciprocal, others)};
 }
 
+V normalize_with_running_statistics(Call& c) {
+  const V x = c.tensor("input");
+  const DType dtype = common_dtype(c, x);
+  const Dim channels = c.shape(x)[1];
+  const V y = run(c, "BatchNormalization",
+                  {c.cast(x, dtype), per_channel(c, "weight", 1, dtype, channels),
+                   per_channel(c, "bias", 0, dtype, channels),
+                   per_channel(c, "running_mean", 0, dtype, channels),
+                   per_channel(c, "running_var", 1, dtype, channels)},
+                  {attr("epsilon", c.number("eps"))});
+  return c.cast(y, c.out_dtype());
+}
+
 // Output `index` of a call that normalised with given statistics: PyTorch's CPU kernels return
 // empty tensors there.
 V empty(Call& c, size_t index) {
@@ -62,21 +81,6 @@ std::vector<V> three_outputs(Call& c, bool training) {
   if (!training) return {normalize_with_running_statistics(c), empty(c, 1), empty(c, 2)};
   const auto [y, mean, reciprocal] = normalize_with_batch_statistics(c);
   return {y, c.cast(mean, c.out_dtype(1)), c.cast(reciprocal, c.out_dtype(2))};
-}
-
-}  // namespace
-
-V normalize_with_running_statistics(Call& c) {
-  const V x = c.tensor("input");
-  const DType dtype = common_dtype(c, x);
-  const Dim channels = c.shape(x)[1];
-  const V y = run(c, "BatchNormalization",
-                  {c.cast(x, dtype), per_channel(c, "weight", 1, dtype, channels),
-                   per_channel(c, "bias", 0, dtype, channels),
-                   per_channel(c, "running_mean", 0, dtype, channels),
-                   per_channel(c, "running_var", 1, dtype, channels)},
-                  {attr("epsilon", c.number("eps"))});
-  return c.cast(y, c.out_dtype());
 }
 
 // aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
@@ -129,5 +133,35 @@ std::vector<V> batch_norm_impl_index(Call& c) {
   outputs.push_back(c.constant_int(0));  // the native implementation
   return outputs;
 }
+
+// aten::instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
+//   Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled)
+//   -> Tensor
+V instance_norm(Call& c) {
+  c.ignore({"momentum", "cudnn_enabled"});
+  if (!c.boolean("use_input_stats")) return normalize_with_running_statistics(c);
+  c.ignore({"running_mean", "running_var"});
+  const V x = c.tensor("input");
+  const DType dtype = c.dtype_of(x);
+  const Shape channels{c.shape(x)[1]};
+  V weight = c.optional_tensor("weight"), bias = c.optional_tensor("bias");
+  weight = weight == kOmitted ? filled_with(c, 1, dtype, channels) : c.cast(weight, dtype);
+  bias = bias == kOmitted ? filled_with(c, 0, dtype, channels) : c.cast(bias, dtype);
+  return run(c, "InstanceNormalization", {x, weight, bias}, {attr("epsilon", c.number("eps"))});
+}
+
+constexpr Row kRows[] = {
+    {"aten::_batch_norm_impl_index", batch_norm_impl_index},
+    {"aten::_batch_norm_no_update", batch_norm_no_update},
+    {"aten::_native_batch_norm_legit.no_stats", native_batch_norm_without_statistics},
+    {"aten::_native_batch_norm_legit_no_training", native_batch_norm_no_training},
+    {"aten::batch_norm", batch_norm},
+    {"aten::instance_norm", instance_norm},
+    {"aten::native_batch_norm", native_batch_norm},
+};
+
+}  // namespace
+
+std::span<const Row> batch_normalization_rows() { return kRows; }
 
 }  // namespace modelexport::lowering

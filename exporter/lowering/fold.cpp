@@ -1,10 +1,12 @@
-#include "exporter/lowering/fold.h"
-
+// Sliding blocks to columns and back (torch.nn.Unfold and Fold).
+#include <span>
 #include <vector>
 
+#include "exporter/lowering/call.h"
 #include "exporter/lowering/indexing.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -67,8 +69,6 @@ V spread(Call& c, V columns, const Blocks& blocks, const Shape& size) {
        attr("pads", joined(blocks.padding, blocks.padding)), attr("strides", blocks.stride)});
 }
 
-}  // namespace
-
 // aten::im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride)
 //   -> Tensor
 V im2col(Call& c) {
@@ -107,5 +107,14 @@ V col2im(Call& c) {
            attr("strides", blocks.stride)});
   return c.out_rank() == 3 ? c.squeeze(y, {0}) : y;
 }
+
+constexpr Row kRows[] = {
+    {"aten::col2im", col2im},
+    {"aten::im2col", im2col},
+};
+
+}  // namespace
+
+std::span<const Row> fold_rows() { return kRows; }
 
 }  // namespace modelexport::lowering

@@ -1,14 +1,16 @@
-#include "exporter/lowering/grid.h"
-
+// Sampling at the points of a grid, and grids of affine maps.
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <span>
 #include <vector>
 
+#include "exporter/lowering/call.h"
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/indexing.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -36,8 +38,6 @@ V homogeneous_points(Call& c, const Shape& spatial, bool align_corners, DType dt
   }
   return constant_numbers(c, dtype, {pixels, axes + 1}, points);
 }
-
-}  // namespace
 
 // aten::grid_sampler(Tensor input, Tensor grid, int interpolation_mode, int padding_mode,
 //   bool align_corners) -> Tensor
@@ -75,5 +75,16 @@ V affine_grid_generator(Call& c) {
   const V maps = c.transpose(c.cast(theta, dtype), {0, 2, 1});
   return c.reshape(c.cast(c.node("MatMul", {points, maps}), c.out_dtype()), c.out_shape());
 }
+
+constexpr Row kRows[] = {
+    {"aten::affine_grid_generator", affine_grid_generator},
+    {"aten::grid_sampler", grid_sampler},
+    {"aten::grid_sampler_2d", grid_sampler},
+    {"aten::grid_sampler_3d", grid_sampler},
+};
+
+}  // namespace
+
+std::span<const Row> grid_rows() { return kRows; }
 
 }  // namespace modelexport::lowering

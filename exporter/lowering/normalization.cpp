@@ -7,12 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "exporter/lowering/batch_normalization.h"
 #include "exporter/lowering/call.h"
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -194,22 +194,6 @@ std::vector<V> native_group_norm(Call& c) {
           c.squeeze(cast(deviation, c.out_dtype(2)), axes)};
 }
 
-// aten::instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
-//   Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled)
-//   -> Tensor
-V instance_norm(Call& c) {
-  c.ignore({"momentum", "cudnn_enabled"});
-  if (!c.boolean("use_input_stats")) return normalize_with_running_statistics(c);
-  c.ignore({"running_mean", "running_var"});
-  const V x = c.tensor("input");
-  const DType dtype = c.dtype_of(x);
-  const Shape channels{c.shape(x)[1]};
-  V weight = c.optional_tensor("weight"), bias = c.optional_tensor("bias");
-  weight = weight == kOmitted ? filled_with(c, 1, dtype, channels) : c.cast(weight, dtype);
-  bias = bias == kOmitted ? filled_with(c, 0, dtype, channels) : c.cast(bias, dtype);
-  return run(c, "InstanceNormalization", {x, weight, bias}, {attr("epsilon", c.number("eps"))});
-}
-
 // ---- norms of weights
 // ------------------------------------------------------------------------------
 
@@ -254,19 +238,12 @@ V renorm(Call& c) {
   return result(c, cast(Expr(c, self), norm.dtype()) * scale);
 }
 
-constexpr Row kTable[] = {
-    {"aten::_batch_norm_impl_index", batch_norm_impl_index},
-    {"aten::_batch_norm_no_update", batch_norm_no_update},
+constexpr Row kRows[] = {
     {"aten::_fused_rms_norm", fused_rms_norm},
-    {"aten::_native_batch_norm_legit.no_stats", native_batch_norm_without_statistics},
-    {"aten::_native_batch_norm_legit_no_training", native_batch_norm_no_training},
     {"aten::_weight_norm", weight_norm},
     {"aten::_weight_norm_interface", weight_norm_interface},
-    {"aten::batch_norm", batch_norm},
     {"aten::group_norm", group_norm},
-    {"aten::instance_norm", instance_norm},
     {"aten::layer_norm", layer_norm},
-    {"aten::native_batch_norm", native_batch_norm},
     {"aten::native_group_norm", native_group_norm},
     {"aten::native_layer_norm", native_layer_norm},
     {"aten::norm_except_dim", norm_except_dim},
@@ -276,6 +253,9 @@ constexpr Row kTable[] = {
 
 }  // namespace
 
-std::span<const Row> normalization_table() { return kTable; }
+std::span<const Row> normalization_table() {
+  static const std::vector<Row> kAll = joined(kRows, batch_normalization_rows());
+  return kAll;
+}
 
 }  // namespace modelexport::lowering

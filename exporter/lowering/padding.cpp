@@ -1,12 +1,15 @@
-#include "exporter/lowering/padding.h"
-
+// Padding: constant, reflecting, replicating, circular. PyTorch lists (before, after) from the last
+// axis on; negative numbers take elements away.
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "exporter/lowering/call.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -108,8 +111,6 @@ V pad_around(Call& c, V x, std::string_view pad_name) {
   return x;
 }
 
-}  // namespace
-
 // aten::pad(Tensor self, SymInt[] pad, str mode="constant", float? value=None) -> Tensor
 V pad(Call& c) {
   const std::string mode = c.text("mode");
@@ -152,5 +153,17 @@ V replication_pad(Call& c) { return pad_edges(c, c.tensor("self"), "padding", "e
 
 // aten::_pad_circular(Tensor self, SymInt[] pad) -> Tensor
 V pad_circular(Call& c) { return pad_around(c, c.tensor("self"), "pad"); }
+
+constexpr Row kRows[] = {
+    {"aten::_pad_circular", pad_circular},        {"aten::_pad_enum", pad_enum},
+    {"aten::constant_pad_nd", constant_pad_nd},   {"aten::pad", pad},
+    {"aten::reflection_pad1d", reflection_pad},   {"aten::reflection_pad2d", reflection_pad},
+    {"aten::reflection_pad3d", reflection_pad},   {"aten::replication_pad1d", replication_pad},
+    {"aten::replication_pad2d", replication_pad}, {"aten::replication_pad3d", replication_pad},
+};
+
+}  // namespace
+
+std::span<const Row> padding_rows() { return kRows; }
 
 }  // namespace modelexport::lowering

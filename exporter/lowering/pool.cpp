@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "exporter/lowering/adaptive_pool.h"
 #include "exporter/lowering/call.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -172,15 +172,7 @@ V max_unpool3d(Call& c) {
   return unpool(c, 3);
 }
 
-constexpr Row kTable[] = {
-    {"aten::_adaptive_avg_pool2d", adaptive_avg_pool<2>},
-    {"aten::_adaptive_avg_pool3d", adaptive_avg_pool<3>},
-    {"aten::adaptive_avg_pool1d", adaptive_avg_pool<1>},
-    {"aten::adaptive_avg_pool2d", adaptive_avg_pool<2>},
-    {"aten::adaptive_avg_pool3d", adaptive_avg_pool<3>},
-    {"aten::adaptive_max_pool1d", adaptive_max_pool<1>},
-    {"aten::adaptive_max_pool2d", adaptive_max_pool<2>},
-    {"aten::adaptive_max_pool3d", adaptive_max_pool<3>},
+constexpr Row kRows[] = {
     {"aten::avg_pool1d", avg_pool1d},
     {"aten::avg_pool2d", avg_pool<2>},
     {"aten::avg_pool3d", avg_pool<3>},
@@ -196,6 +188,9 @@ constexpr Row kTable[] = {
 
 }  // namespace
 
-std::span<const Row> pool_table() { return kTable; }
+std::span<const Row> pool_table() {
+  static const std::vector<Row> kAll = joined(kRows, adaptive_pool_rows());
+  return kAll;
+}
 
 }  // namespace modelexport::lowering

@@ -9,14 +9,11 @@
 
 #include "exporter/lowering/call.h"
 #include "exporter/lowering/expression.h"
-#include "exporter/lowering/fold.h"
-#include "exporter/lowering/grid.h"
 #include "exporter/lowering/interpolation.h"
 #include "exporter/lowering/kernels.h"
-#include "exporter/lowering/padding.h"
 #include "exporter/lowering/registry.h"
-#include "exporter/lowering/shuffle.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -194,9 +191,7 @@ V upsample_vec(Call& c) {
   return emit(c, resize);
 }
 
-constexpr Row kTable[] = {
-    {"aten::_pad_circular", pad_circular},
-    {"aten::_pad_enum", pad_enum},
+constexpr Row kRows[] = {
     {"aten::_upsample_bicubic2d_aa", upsample<cubic, 2, true>},
     {"aten::_upsample_bicubic2d_aa.vec", upsample_vec<cubic, 2, true>},
     {"aten::_upsample_bilinear2d_aa", upsample<linear, 2, true>},
@@ -209,24 +204,6 @@ constexpr Row kTable[] = {
     {"aten::_upsample_nearest_exact2d.vec", upsample_vec<nearest_exact, 2>},
     {"aten::_upsample_nearest_exact3d", upsample<nearest_exact, 3>},
     {"aten::_upsample_nearest_exact3d.vec", upsample_vec<nearest_exact, 3>},
-    {"aten::affine_grid_generator", affine_grid_generator},
-    {"aten::channel_shuffle", channel_shuffle},
-    {"aten::col2im", col2im},
-    {"aten::constant_pad_nd", constant_pad_nd},
-    {"aten::grid_sampler", grid_sampler},
-    {"aten::grid_sampler_2d", grid_sampler},
-    {"aten::grid_sampler_3d", grid_sampler},
-    {"aten::im2col", im2col},
-    {"aten::native_channel_shuffle", channel_shuffle},
-    {"aten::pad", pad},
-    {"aten::pixel_shuffle", pixel_shuffle},
-    {"aten::pixel_unshuffle", pixel_unshuffle},
-    {"aten::reflection_pad1d", reflection_pad},
-    {"aten::reflection_pad2d", reflection_pad},
-    {"aten::reflection_pad3d", reflection_pad},
-    {"aten::replication_pad1d", replication_pad},
-    {"aten::replication_pad2d", replication_pad},
-    {"aten::replication_pad3d", replication_pad},
     {"aten::upsample_bicubic2d", upsample<cubic, 2>},
     {"aten::upsample_bicubic2d.vec", upsample_vec<cubic, 2>},
     {"aten::upsample_bilinear2d", upsample<linear, 2>},
@@ -245,6 +222,10 @@ constexpr Row kTable[] = {
 
 }  // namespace
 
-std::span<const Row> resize_table() { return kTable; }
+std::span<const Row> resize_table() {
+  static const std::vector<Row> kAll = joined(
+      joined(joined(joined(kRows, padding_rows()), grid_rows()), fold_rows()), shuffle_rows());
+  return kAll;
+}
 
 }  // namespace modelexport::lowering

@@ -1,11 +1,13 @@
-#include "exporter/lowering/shuffle.h"
-
+// Moving blocks of pixels between channels and space, and interleaving channels.
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
+#include "exporter/lowering/call.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/spatial.h"
+#include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -56,8 +58,6 @@ int64_t static_channels(const Image& image) {
   return image.channels;
 }
 
-}  // namespace
-
 // aten::pixel_shuffle(Tensor self, int upscale_factor) -> Tensor
 V pixel_shuffle(Call& c) {
   const V x = c.tensor("self");
@@ -101,5 +101,16 @@ V channel_shuffle(Call& c) {
   std::swap(order[1], order[2]);
   return c.reshape(c.transpose(c.reshape(x, split), order), c.out_shape());
 }
+
+constexpr Row kRows[] = {
+    {"aten::channel_shuffle", channel_shuffle},
+    {"aten::native_channel_shuffle", channel_shuffle},
+    {"aten::pixel_shuffle", pixel_shuffle},
+    {"aten::pixel_unshuffle", pixel_unshuffle},
+};
+
+}  // namespace
+
+std::span<const Row> shuffle_rows() { return kRows; }
 
 }  // namespace modelexport::lowering

@@ -23,6 +23,12 @@ std::span<const Row> transformer_rows();  // of attention: whole layers as one o
 std::span<const Row> packed_rows();       // of recurrent: packed sequences
 std::span<const Row> cell_rows();         // of recurrent: single steps
 std::span<const Row> class_loss_rows();   // of loss: negative log likelihood and cross entropy
+std::span<const Row> adaptive_pool_rows();        // of pool: to a given output size
+std::span<const Row> batch_normalization_rows();  // of normalization: batch and instance
+std::span<const Row> padding_rows();      // of resize
+std::span<const Row> grid_rows();         // of resize: sampling at points, affine grids
+std::span<const Row> fold_rows();         // of resize: sliding blocks
+std::span<const Row> shuffle_rows();      // of resize: pixels and channels
 
 inline std::vector<Row> joined(std::span<const Row> a, std::span<const Row> b) {
   std::vector<Row> rows(a.begin(), a.end());
