@@ -1,5 +1,6 @@
 #include "exporter/frontend/live_module.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <dlfcn.h>
@@ -71,6 +72,8 @@ void load_library(const std::string& path) {
 Checkpoint load(const std::string& path, const std::vector<std::string>& libraries) {
   // One thread: the walk consists of many tiny operators, for which more only wait for each other.
   at::set_num_threads(1);
+  // oneDNN's LSTM writes beyond its outputs where the hidden size is small (seen with 4).
+  at::globalContext().setUserEnabledMkldnn(false);
   torch::jit::setGraphExecutorOptimize(false);
   torch::jit::getExecutorMode() = false;
   for (const auto& library : libraries) load_library(library);
