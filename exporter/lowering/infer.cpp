@@ -169,10 +169,13 @@ std::vector<Type> infer(const InferenceInput& input, size_t outputs) {
   const auto rule = rule_table().find(input.op_type);
   std::vector<Type> types(outputs);
   for (size_t i = 0; i < outputs; ++i) {
-    if (i > 0)
+    if (input.op_type == "Loop") {  // as the carried values begin; their shapes may change
+      types[i] = {node.same(i + 2).kind, node.dtype(i + 2), std::nullopt};
+    } else if (i > 0) {
       types[i] = tensor(further_output(input.op_type, i, node.dtype(0)));
-    else
+    } else {
       types[i] = rule != rule_table().end() ? rule->second(node) : unknown_shape(node);
+    }
   }
   return types;
 }
