@@ -5,6 +5,7 @@
 #include "exporter/lowering/builder.h"
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
+#include "exporter/lowering/reduction.h"
 #include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
@@ -64,11 +65,7 @@ V right_shift(Call& c) {
   return result(c, (self - apply("Mod", self, factor)) / factor);
 }
 
-Expr any_left(Expr x) {
-  Call& c = x.call();
-  Expr left = cast(!equal(x, 0.0), DType::i32);
-  return cast(Expr(c, reduce(c, "ReduceMax", left, {}, false)), DType::boolean);
-}
+Expr any_left(Expr x) { return truth(x.call(), "ReduceSum", !equal(x, 0.0), {}, false); }
 
 // Euclid's algorithm, on all elements until none has a remainder left.
 Expr greatest_common_divisor(Expr a, Expr b) {

@@ -84,9 +84,8 @@ V poisson_nll_loss(Call& c) {
 
 // aten::soft_margin_loss(Tensor self, Tensor target, int reduction=1) -> Tensor
 V soft_margin_loss(Call& c) {
-  // Without guarding against overflow, and in the result's own dtype, as PyTorch has it.
-  Expr self(c, c.tensor("self", c.out_dtype())), target(c, c.tensor("target", c.out_dtype()));
-  return reduced(c, log1p(exp(-(self * target))));
+  // Not guarded against overflow, as PyTorch's is not.
+  return reduced(c, log1p(exp(-operand(c, "self") * operand(c, "target"))));
 }
 
 // aten::hinge_embedding_loss(Tensor self, Tensor target, float margin=1., int reduction=1) ->

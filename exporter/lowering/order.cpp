@@ -112,7 +112,9 @@ std::vector<V> runs_along(Call& c, V x, int64_t axis) {
 //                          int? dim=None) -> (Tensor, Tensor, Tensor)
 std::vector<V> unique_consecutive(Call& c) {
   V self = c.tensor("self");
-  const bool flat = c.is_none("dim");
+  // Over a dimension all results are returned, asked for or not; PyTorch takes 0 of a vector for
+  // None.
+  const bool flat = c.is_none("dim") || (c.integer("dim") == 0 && c.rank(self) == 1);
   const int64_t axis = flat ? 0 : c.axis("dim", c.rank(self));
   std::vector<V> found = runs_along(c, flat ? c.flatten_to_1d(self) : self, axis);
   const bool inverse = c.boolean("return_inverse"), counts = c.boolean("return_counts");

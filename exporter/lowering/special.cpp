@@ -1,9 +1,11 @@
 // Special functions that ONNX lacks, as formulas. Where one loses digits (differences of nearly
 // equal numbers, long sums) it is computed in double, for float inputs too.
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
-#include <vector>
+#include <numeric>
+#include <string>
 
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
@@ -157,12 +159,21 @@ Expr entr(Expr x) {
   return where(x < 0.0, -kInfinity, inside);
 }
 
-// Hurwitz zeta, sum of (q + k)^-s over k >= 0, for q > 0: ten terms, then Euler and Maclaurin's
-// series.
+// Hurwitz zeta, sum of (q + k)^-s over k >= 0: some terms one by one (for a q below 0 the large
+// ones are among them), then Euler and Maclaurin's series.
 Expr hurwitz_zeta(Expr s, Expr q) {
-  constexpr int kTerms = 10;
-  Expr sum = power(q, -s);
-  for (int k = 1; k < kTerms; ++k) sum = sum + power(q + static_cast<double>(k), -s);
+  constexpr int kTerms = 32;
+  Call& c = q.call();
+  const std::array<double, kTerms> positions = [] {
+    std::array<double, kTerms> values;
+    std::iota(values.begin(), values.end(), 0.0);
+    return values;
+  }();
+  const std::string bytes(reinterpret_cast<const char*>(positions.data()), sizeof(positions));
+  Expr k(c, c.constant_tensor(DType::f64, {kTerms}, bytes));
+  Expr terms =
+      power(Expr(c, c.unsqueeze(q, {c.rank(q)})) + k, -Expr(c, c.unsqueeze(s, {c.rank(s)})));
+  Expr sum(c, reduce(c, "ReduceSum", terms, {c.rank(terms) - 1}, false));
   Expr a = q + static_cast<double>(kTerms);
   Expr tail = power(a, -s);
   sum = sum + tail * a / (s - 1.0) + 0.5 * tail;
