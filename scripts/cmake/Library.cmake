@@ -25,6 +25,8 @@ install(FILES exporter/export.h exporter/error.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter)
 install(FILES exporter/frontend/live_module.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter/frontend)
+install(FILES exporter/onnx/reader.h exporter/onnx/metadata.h
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter/onnx)
 install(DIRECTORY exporter/program exporter/graph
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tagging analysis
