@@ -98,9 +98,9 @@ V leaky(Call& c, double slope) {
 V leaky_relu(Call& c) { return leaky(c, c.number("negative_slope")); }
 
 // aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.333, bool training=False,
-//             Generator? generator=None) -> Tensor
+//    Generator? generator=None) -> Tensor
 // aten::rrelu_with_noise(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.333,
-//                        bool training=False, Generator? generator=None) -> Tensor
+//    bool training=False, Generator? generator=None) -> Tensor
 V rrelu(Call& c) {
   ignore_all_but(c, {"self", "lower", "upper", "training"});
   if (c.boolean("training")) throw Unsupported{"random slopes of training mode"};
@@ -202,8 +202,7 @@ V glu(Call& c) {
   return Expr(c, c.typed(halves[0], c.out_dtype(), c.out_shape())) * sigmoid(Expr(c, gate));
 }
 
-// ---- softmax
-// -------------------------------------------------------------------------------------------
+// ---- softmax -----------------------------------------------------------------------------------
 
 V softmax_over(Call& c, std::string_view op_type, V self, int64_t axis) {
   V found = run(c, op_type, {with_axis(c, self)}, {attr("axis", axis)});
@@ -219,7 +218,8 @@ V softmax(Call& c) {
   return softmax_over(c, Name.view(), self, c.axis("dim", c.rank(self)));
 }
 
-// aten::_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor: 0 where all are -inf
+// aten::_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor: 0 where all are
+//    -inf
 V safe_softmax(Call& c) {
   c.ignore({"dtype"});
   V self = c.tensor("self", c.out_dtype());

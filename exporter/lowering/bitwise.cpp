@@ -57,7 +57,7 @@ V left_shift(Call& c) {
 }
 
 // aten::bitwise_right_shift.Tensor(Tensor self, Tensor other) -> Tensor: rounds down (keeps the
-// sign)
+//    sign)
 V right_shift(Call& c) {
   Expr self(c, c.tensor("self", shift_dtype(c)));
   Expr factor = shift_factor(c, self.dtype());

@@ -11,7 +11,7 @@ namespace modelexport::lowering {
 namespace {
 
 // aten::to.dtype(Tensor self, ScalarType dtype, bool non_blocking=False, bool copy=False,
-//                MemoryFormat? memory_format=None) -> Tensor, and all others: the dtype is observed
+//    MemoryFormat? memory_format=None) -> Tensor, and all others: the dtype is observed
 template <OpType Name>
 V converted(Call& c) {
   ignore_all_but(c, {Name.view()});
@@ -45,8 +45,8 @@ V zero(Call& c) {
   return filled(c, 0.0);
 }
 
-// aten::tensor(t[] data, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False)
-// -> Tensor
+// aten::tensor(t[] data, *, ScalarType? dtype=None, Device? device=None,
+//    bool requires_grad=False) -> Tensor
 V tensor_of_list(Call& c) {
   ignore_all_but(c, {"data"});
   std::vector<V> elements = c.tensors("data");

@@ -40,7 +40,7 @@ V label_loss(Call& c, std::string_view op_type, V scores, V weight) {
 V class_weight(Call& c) { return c.is_none("weight") ? kOmitted : V(operand(c, "weight")); }
 
 // aten::nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=1,
-//                SymInt ignore_index=-100) -> Tensor, also nll_loss2d and nll_loss_nd
+//    SymInt ignore_index=-100) -> Tensor, also nll_loss2d and nll_loss_nd
 V nll_loss(Call& c) {
   Expr self = operand(c, "self");
   V weight = class_weight(c);
@@ -58,8 +58,7 @@ Expr label_weights(Call& c, Expr scores, V weight) {
 }
 
 // aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction,
-//                        SymInt ignore_index) -> (Tensor output, Tensor total_weight), also
-//                        nll_loss2d_forward
+//    SymInt ignore_index) -> (Tensor output, Tensor total_weight), also nll_loss2d_forward
 std::vector<V> nll_loss_forward(Call& c) {
   Expr self = operand(c, "self");
   V weight = class_weight(c);
@@ -113,7 +112,7 @@ V smoothed_cross_entropy(Call& c, Expr logs, V weight, double smoothing) {
 }
 
 // aten::cross_entropy_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=1,
-//                          SymInt ignore_index=-100, float label_smoothing=0.) -> Tensor
+//    SymInt ignore_index=-100, float label_smoothing=0.) -> Tensor
 V cross_entropy_loss(Call& c) {
   Expr self = operand(c, "self");
   V weight = class_weight(c);
@@ -138,9 +137,8 @@ Expr class_mean(Call& c, Expr losses) {
   return Expr(c, reduce(c, "ReduceMean", losses, {c.rank(losses) - 1}, false));
 }
 
-// aten::multi_margin_loss(Tensor self, Tensor target, Scalar p=1, Scalar margin=1, Tensor?
-// weight=None,
-//                         int reduction=1) -> Tensor
+// aten::multi_margin_loss(Tensor self, Tensor target, Scalar p=1, Scalar margin=1,
+//    Tensor? weight=None, int reduction=1) -> Tensor
 V multi_margin_loss(Call& c) {
   Expr self = operand(c, "self");
   V target = c.tensor("target", DType::i64);
@@ -176,8 +174,8 @@ LabelSet label_set(Call& c, V target) {
   return {listed, cast(times, DType::boolean)};
 }
 
-// aten::multilabel_margin_loss_forward(Tensor self, Tensor target, int reduction)
-//   -> (Tensor output, Tensor is_target)
+// aten::multilabel_margin_loss_forward(Tensor self, Tensor target, int reduction) -> (Tensor
+//    output, Tensor is_target)
 std::vector<V> multilabel_margin_loss_forward(Call& c) {
   Expr self = operand(c, "self");
   V target = c.tensor("target", DType::i64);

@@ -78,8 +78,8 @@ V isreal(Call& c) {
   return filled(c, 1.0);
 }
 
-// aten::isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool
-// equal_nan=False) -> Tensor
+// aten::isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08,
+//    bool equal_nan=False) -> Tensor
 Expr close(Call& c) {
   Pair pair = promoted_pair(c, "self", "other");
   // Differences of integers are exact in double; halves would round rtol and atol away.
@@ -99,8 +99,8 @@ Expr all_true(Expr condition) {
               DType::boolean);
 }
 
-// aten::allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool
-// equal_nan=False) -> bool
+// aten::allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08,
+//    bool equal_nan=False) -> bool
 V allclose(Call& c) { return all_true(close(c)); }
 
 // aten::equal(Tensor self, Tensor other) -> bool
@@ -115,7 +115,7 @@ V equal_tensors(Call& c) {
 }
 
 // aten::isin.Tensor_Tensor(Tensor elements, Tensor test_elements, *, bool assume_unique=False,
-//                          bool invert=False) -> Tensor
+//    bool invert=False) -> Tensor
 template <OpType Elements, OpType Tests>
 V isin(Call& c) {
   c.ignore({"assume_unique"});

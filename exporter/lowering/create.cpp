@@ -25,14 +25,15 @@ V filled_to_size(Call& c, V value) {
 }
 
 // aten::full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None...) -> Tensor
-// aten::new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None...) ->
-// Tensor
+// aten::new_full(Tensor self, SymInt[] size, Scalar fill_value, *,
+//    ScalarType? dtype=None...) -> Tensor
 V full(Call& c) {
   ignore_all_but(c, {"size", "fill_value"});
   return filled_to_size(c, c.scalar("fill_value", c.out_dtype()));
 }
 
-// aten::zeros(SymInt[] size, *, ScalarType? dtype=None...) -> Tensor, and ones, empty, new_zeros...
+// aten::zeros(SymInt[] size, *, ScalarType? dtype=None...) -> Tensor, and ones, empty,
+//    new_zeros...
 template <int Number>
 V constant(Call& c) {
   ignore_all_but(c, {"size"});
@@ -70,8 +71,8 @@ Expr indices(Call& c, V count, DType dtype) {
   return cast(Expr(c, c.typed(range, DType::i64)), dtype);
 }
 
-// aten::arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None...) ->
-// Tensor
+// aten::arange.start_step(Scalar start, Scalar end, Scalar step=1, *,
+//    ScalarType? dtype=None...) -> Tensor
 V arange_of(Call& c, bool has_start, bool has_step) {
   ignore_options(c);
   const bool integers = number_dtype(c, "end") == DType::i64 &&
@@ -93,7 +94,8 @@ V arange(Call& c) { return arange_of(c, false, false); }
 V arange_start(Call& c) { return arange_of(c, true, false); }
 V arange_step(Call& c) { return arange_of(c, true, true); }
 
-// aten::range.step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None...) -> Tensor
+// aten::range.step(Scalar start, Scalar end, Scalar step=1, *,
+//    ScalarType? dtype=None...) -> Tensor
 V inclusive_range(Call& c) {
   ignore_all_but(c, {"start", "end", "step"});
   const bool has_step = c.program().schemas[c.op().schema].key == "aten::range.step";
@@ -119,8 +121,8 @@ V linspace(Call& c) {
   return result(c, evenly_spaced(c));
 }
 
-// aten::logspace(Scalar start, Scalar end, int steps, float base=10., *, ScalarType? dtype=None...)
-// -> Tensor
+// aten::logspace(Scalar start, Scalar end, int steps, float base=10., *,
+//    ScalarType? dtype=None...) -> Tensor
 V logspace(Call& c) {
   ignore_options(c);
   return result(c, power(c.number("base"), evenly_spaced(c)));
@@ -135,7 +137,8 @@ V triangle(Call& c) {
   return run(c, "Trilu", {self, diagonal}, {attr("upper", Upper)});
 }
 
-// aten::tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=4...) -> Tensor, and triu
+// aten::tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=4...) -> Tensor, and
+//    triu
 template <int Upper>
 V triangle_indices(Call& c) {
   ignore_options(c);
@@ -158,9 +161,9 @@ V one_hot(Call& c) {
   return scalar ? c.squeeze(found, {0}) : found;
 }
 
-// aten::hann_window(int window_length, *, ScalarType? dtype=None...) -> Tensor, and hamming,
-// blackman aten::hann_window.periodic(int window_length, bool periodic, *, ScalarType?
-// dtype=None...) -> Tensor
+// aten::hann_window(int window_length, *, ScalarType? dtype=None...) -> Tensor, and blackman
+// aten::hann_window.periodic(int window_length, bool periodic, *,
+//    ScalarType? dtype=None...) -> Tensor
 template <OpType Name, bool HasPeriodic>
 V window(Call& c) {
   ignore_options(c);
@@ -171,10 +174,9 @@ V window(Call& c) {
   return c.cast(c.typed(window, dtype), c.out_dtype());
 }
 
-// aten::hamming_window.periodic_alpha_beta(int window_length, bool periodic, float alpha, float
-// beta, *,
-//                                          ScalarType? dtype=None...) -> Tensor
-// (HammingWindow of ONNX has other coefficients.)
+// aten::hamming_window.periodic_alpha_beta(int window_length, bool periodic, float alpha,
+//    float beta, *, ScalarType? dtype=None...) -> Tensor
+// HammingWindow of ONNX has other coefficients.
 template <int Arguments>
 V hamming_window(Call& c) {
   ignore_options(c);

@@ -36,7 +36,7 @@ std::vector<V> values_and_indices(Call& c, V value, V index, int64_t axis, bool 
 }
 
 // aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices), and
-// min
+//    min
 template <OpType Name>
 std::vector<V> extremum_dim(Call& c) {
   V self = with_axis(c, c.tensor("self"));
@@ -105,7 +105,7 @@ std::vector<V> median_dim(Call& c) {
 }
 
 // aten::kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor
-// indices)
+//    indices)
 std::vector<V> kthvalue(Call& c) {
   V self = with_axis(c, c.tensor("self"));
   const int64_t axis = c.axis("dim", c.rank(self));
@@ -115,7 +115,7 @@ std::vector<V> kthvalue(Call& c) {
 }
 
 // aten::mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices): the
-// smallest of the most frequent values, and where it is last
+//    smallest of the most frequent values, and where it is last
 std::vector<V> mode(Call& c) {
   V self = with_axis(c, c.tensor("self"));
   const int64_t rank = c.rank(self), axis = c.axis("dim", rank);

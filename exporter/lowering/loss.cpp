@@ -39,8 +39,8 @@ Expr times_weight(Call& c, Expr losses) {
   return c.is_none("weight") ? losses : losses * operand(c, "weight");
 }
 
-// aten::binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None, int reduction=1) ->
-// Tensor
+// aten::binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None,
+//    int reduction=1) -> Tensor
 V binary_cross_entropy(Call& c) {
   Expr p = operand(c, "self"), target = operand(c, "target");
   constexpr double kLeast = -100.0;  // PyTorch's bound on the logarithms
@@ -49,7 +49,7 @@ V binary_cross_entropy(Call& c) {
 }
 
 // aten::binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight=None,
-//                                        Tensor? pos_weight=None, int reduction=1) -> Tensor
+//    Tensor? pos_weight=None, int reduction=1) -> Tensor
 V binary_cross_entropy_with_logits(Call& c) {
   Expr x = operand(c, "self"), target = operand(c, "target");
   Expr losses = (1.0 - target) * x;
@@ -70,7 +70,7 @@ V kl_div(Call& c) {
 }
 
 // aten::poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps,
-//                        int reduction) -> Tensor
+//    int reduction) -> Tensor
 V poisson_nll_loss(Call& c) {
   Expr x = operand(c, "input"), target = operand(c, "target");
   const double eps = c.number("eps");
@@ -88,8 +88,8 @@ V soft_margin_loss(Call& c) {
   return reduced(c, log1p(exp(-operand(c, "self") * operand(c, "target"))));
 }
 
-// aten::hinge_embedding_loss(Tensor self, Tensor target, float margin=1., int reduction=1) ->
-// Tensor
+// aten::hinge_embedding_loss(Tensor self, Tensor target, float margin=1.,
+//    int reduction=1) -> Tensor
 V hinge_embedding_loss(Call& c) {
   Expr x = operand(c, "self"), target = operand(c, "target");
   Expr beyond = maximum(c.number("margin") - x, 0.0);
@@ -98,14 +98,14 @@ V hinge_embedding_loss(Call& c) {
 }
 
 // aten::margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.,
-//                           int reduction=1) -> Tensor
+//    int reduction=1) -> Tensor
 V margin_ranking_loss(Call& c) {
   Expr difference = operand(c, "input1") - operand(c, "input2");
   return reduced(c, maximum(c.number("margin") - operand(c, "target") * difference, 0.0));
 }
 
 // aten::cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.,
-//                             int reduction=1) -> Tensor
+//    int reduction=1) -> Tensor
 V cosine_embedding_loss(Call& c) {
   Expr a = operand(c, "input1"), b = operand(c, "input2"), target = operand(c, "target");
   const auto product = [&](Expr x, Expr y) {
@@ -118,9 +118,8 @@ V cosine_embedding_loss(Call& c) {
   return reduced(c, where(equal(target, 1.0), 1.0 - cosine, apart));
 }
 
-// aten::triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1., float
-// p=2.,
-//                           float eps=1e-06, bool swap=False, int reduction=1) -> Tensor
+// aten::triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1.,
+//    float p=2., float eps=1e-06, bool swap=False, int reduction=1) -> Tensor
 V triplet_margin_loss(Call& c) {
   Expr anchor = operand(c, "anchor"), positive = operand(c, "positive");
   Expr negative = operand(c, "negative");

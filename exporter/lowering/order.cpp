@@ -21,7 +21,7 @@ Sorted sorted_self(Call& c, int64_t axis, bool descending) {
 
 // aten::sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)
 // aten::sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor
-// values, Tensor indices)
+//    values, Tensor indices)
 std::vector<V> sort(Call& c) {
   ignore_all_but(c, {"self", "dim", "descending"});  // TopK is stable
   const int64_t axis = c.axis("dim", c.rank(c.tensor("self")));
@@ -36,9 +36,7 @@ V argsort(Call& c) { return sort(c)[1]; }
 V msort(Call& c) { return sorted_self(c, 0, false).values; }
 
 // aten::topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor
-// values,
-//                                                                                    Tensor
-//                                                                                    indices)
+//    values, Tensor indices)
 std::vector<V> topk(Call& c) {
   c.ignore({"sorted"});  // unsorted ones may stand in any order
   V self = c.tensor("self");
@@ -49,8 +47,7 @@ std::vector<V> topk(Call& c) {
   return found;
 }
 
-// ---- distinct values
-// ---------------------------------------------------------------------------------
+// ---- distinct values ---------------------------------------------------------------------------
 
 V no_integers(Call& c) { return c.constant_ints({}); }
 
@@ -61,9 +58,8 @@ std::vector<V> unique_of(Call& c, V self, Attributes attributes) {
   return {found[0], found[2], found[3]};
 }
 
-// aten::_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool
-// return_counts=False)
-//   -> (Tensor, Tensor, Tensor)
+// aten::_unique2(Tensor self, bool sorted=True, bool return_inverse=False,
+//    bool return_counts=False) -> (Tensor, Tensor, Tensor)
 std::vector<V> unique(Call& c) {
   c.ignore({"sorted"});
   V self = c.tensor("self");
@@ -83,7 +79,7 @@ std::vector<V> unique_without_counts(Call& c) {
 }
 
 // aten::unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False,
-//                  bool return_counts=False) -> (Tensor, Tensor, Tensor)
+//    bool return_counts=False) -> (Tensor, Tensor, Tensor)
 std::vector<V> unique_dim(Call& c) {
   c.ignore({"sorted", "return_inverse", "return_counts"});
   V self = c.tensor("self");
@@ -109,7 +105,7 @@ std::vector<V> runs_along(Call& c, V x, int64_t axis) {
 }
 
 // aten::unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False,
-//                          int? dim=None) -> (Tensor, Tensor, Tensor)
+//    int? dim=None) -> (Tensor, Tensor, Tensor)
 std::vector<V> unique_consecutive(Call& c) {
   V self = c.tensor("self");
   // Over a dimension all results are returned, asked for or not; PyTorch takes 0 of a vector for
@@ -123,17 +119,15 @@ std::vector<V> unique_consecutive(Call& c) {
   return found;
 }
 
-// aten::unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False, bool
-// return_counts=False)
-//   -> (Tensor, Tensor, Tensor)
+// aten::unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False,
+//    bool return_counts=False) -> (Tensor, Tensor, Tensor)
 std::vector<V> unique_dim_consecutive(Call& c) {
   c.ignore({"return_inverse", "return_counts"});
   V self = c.tensor("self");
   return runs_along(c, self, c.axis("dim", c.rank(self)));
 }
 
-// ---- positions in a sorted sequence
-// --------------------------------------------------------------------
+// ---- positions in a sorted sequence ------------------------------------------------------------
 
 // How many boundaries (the last axis) are below each value; NaN is above all of them.
 V count_below(Expr boundaries, Expr values, bool right) {
@@ -143,8 +137,8 @@ V count_below(Expr boundaries, Expr values, bool right) {
   return c.cast(reduce(c, "ReduceSum", below, {c.rank(below) - 1}, false), c.out_dtype());
 }
 
-// aten::bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False)
-// -> Tensor
+// aten::bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=False,
+//    bool right=False) -> Tensor
 V bucketize(Call& c) {
   c.ignore({"out_int32"});
   const DType dtype = promoted_dtype(c, {"self", "boundaries"});
@@ -153,9 +147,8 @@ V bucketize(Call& c) {
   return count_below(Expr(c, c.tensor("boundaries", dtype)), values, c.boolean("right"));
 }
 
-// aten::searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool
-// right=False,
-//                           str? side=None, Tensor? sorter=None) -> Tensor
+// aten::searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False,
+//    bool right=False, str? side=None, Tensor? sorter=None) -> Tensor
 V searchsorted(Call& c) {
   c.ignore({"out_int32"});
   const DType dtype = promoted_dtype(c, {"sorted_sequence", "self"});
@@ -171,8 +164,7 @@ V searchsorted(Call& c) {
   return count_below(Expr(c, sequence), values, right);
 }
 
-// ---- histograms
-// --------------------------------------------------------------------------------------
+// ---- histograms --------------------------------------------------------------------------------
 
 // How many of some integers (1-D int64) are 0, 1, ... count-1, or the sum of their weights.
 V tally(Call& c, V integers, V count, V weights) {

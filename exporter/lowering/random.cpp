@@ -73,8 +73,8 @@ V uniform_between(Call& c) {
   return result(c, uniform(c, self, from, c.number("to")));
 }
 
-// aten::normal_functional(Tensor self, float mean=0., float std=1., *, Generator? generator=None)
-// -> Tensor
+// aten::normal_functional(Tensor self, float mean=0., float std=1., *,
+//    Generator? generator=None) -> Tensor
 V normal_like(Call& c) {
   c.ignore({"generator"});
   V self = c.tensor("self");
@@ -82,8 +82,8 @@ V normal_like(Call& c) {
   return result(c, normal(c, self, mean, c.number("std")));
 }
 
-// aten::normal.float_float(float mean, float std, SymInt[] size, *, Generator? generator=None...)
-// -> Tensor
+// aten::normal.float_float(float mean, float std, SymInt[] size, *,
+//    Generator? generator=None...) -> Tensor
 V normal_of_size(Call& c) {
   ignore_all_but(c, {"mean", "std"});
   const double mean = c.number("mean");
@@ -98,8 +98,8 @@ V normal_of_tensors(Call& c) {
   return result(c, mean + std * normal(c, kOmitted));
 }
 
-// aten::log_normal(Tensor self, float mean=1., float std=2., *, Generator? generator=None) ->
-// Tensor
+// aten::log_normal(Tensor self, float mean=1., float std=2., *,
+//    Generator? generator=None) -> Tensor
 V log_normal(Call& c) {
   c.ignore({"generator"});
   V self = c.tensor("self");
@@ -120,8 +120,8 @@ V geometric(Call& c) {
   return result(c, apply("Ceil", trials));
 }
 
-// aten::cauchy(Tensor self, float median=0., float sigma=1., *, Generator? generator=None) ->
-// Tensor
+// aten::cauchy(Tensor self, float median=0., float sigma=1., *,
+//    Generator? generator=None) -> Tensor
 V cauchy(Call& c) {
   c.ignore({"generator"});
   Expr angle = M_PI * (uniform(c, c.tensor("self")) - 0.5);
@@ -158,8 +158,8 @@ V randint_like(Call& c) {
   return random_integers(c, c.tensor("self"), bound(c, 0.0), bound(c, "high"));
 }
 
-// aten::randint_like.low_dtype(Tensor self, SymInt low, SymInt high, *, ScalarType? dtype=None...)
-// -> Tensor
+// aten::randint_like.low_dtype(Tensor self, SymInt low, SymInt high, *,
+//    ScalarType? dtype=None...) -> Tensor
 V randint_like_low(Call& c) {
   ignore_all_but(c, {"self", "low", "high"});
   Expr low = bound(c, "low");
@@ -209,7 +209,7 @@ V bernoulli_p(Call& c) {
 }
 
 // aten::multinomial(Tensor self, SymInt num_samples, bool replacement=False, *,
-//                   Generator? generator=None) -> Tensor
+//    Generator? generator=None) -> Tensor
 V multinomial(Call& c) {
   c.ignore({"generator"});
   Expr logits = log(Expr(c, c.tensor("self", DType::f32)));
@@ -226,8 +226,7 @@ V multinomial(Call& c) {
   return rank == 1 ? c.squeeze(found, {0}) : found;
 }
 
-// ---- dropout
-// -----------------------------------------------------------------------------------------
+// ---- dropout -----------------------------------------------------------------------------------
 
 std::vector<V> dropped(Call& c, V input) {
   V ratio = c.constant(c.number("p"), DType::f32);

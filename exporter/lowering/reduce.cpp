@@ -19,9 +19,9 @@ V reduce_all(Call& c) {
   return reduce(c, Name.view(), c.tensor("self", c.out_dtype()), {}, false);
 }
 
-// aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) ->
-// Tensor aten::prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) ->
-// Tensor
+// aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *,
+//    ScalarType? dtype=None) -> Tensor aten::prod.dim_int(Tensor self, int dim, bool
+//    keepdim=False, *, ScalarType? dtype=None) -> Tensor
 template <OpType Name>
 V reduce_dims(Call& c) {
   c.ignore({"dtype"});
@@ -35,15 +35,16 @@ V mean(Call& c) {
   return mean_over(Expr(c, c.tensor("self", c.out_dtype())), {}, false);
 }
 
-// aten::mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
+// aten::mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *,
+//    ScalarType? dtype=None) -> Tensor
 V mean_dim(Call& c) {
   c.ignore({"dtype"});
   V self = c.tensor("self", c.out_dtype());
   return mean_over(Expr(c, self), c.axes("dim", c.rank(self)), c.boolean("keepdim"));
 }
 
-// aten::nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) ->
-// Tensor
+// aten::nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *,
+//    ScalarType? dtype=None) -> Tensor
 V nansum(Call& c) {
   c.ignore({"dtype"});
   Expr self(c, c.tensor("self", c.out_dtype()));
@@ -51,8 +52,8 @@ V nansum(Call& c) {
   return reduce(c, "ReduceSum", self, c.axes("dim", c.rank(self)), c.boolean("keepdim"));
 }
 
-// aten::nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) ->
-// Tensor
+// aten::nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *,
+//    ScalarType? dtype=None) -> Tensor
 V nanmean(Call& c) {
   c.ignore({"dtype"});
   Expr self = operand(c, "self");

@@ -67,7 +67,7 @@ V logcumsumexp(Call& c) {
 }
 
 // aten::cummax(Tensor self, int dim) -> (Tensor values, Tensor indices), and cummin: the last
-// position of the extremum so far; NaN beats everything
+//    position of the extremum so far; NaN beats everything
 template <OpType Name>
 std::vector<V> cumulative_extremum(Call& c) {
   V self = c.tensor("self");
@@ -90,7 +90,8 @@ Expr after_first(Expr x, int64_t axis) { return Expr(x.call(), x.call().slice(x,
 
 Expr before_last(Expr x, int64_t axis) { return Expr(x.call(), x.call().slice(x, axis, 0, -1)); }
 
-// aten::diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor
+// aten::diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None,
+//    Tensor? append=None) -> Tensor
 V diff(Call& c) {
   V self = c.tensor("self", c.out_dtype());
   const int64_t axis = c.axis("dim", c.rank(self));

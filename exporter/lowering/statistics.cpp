@@ -44,8 +44,8 @@ Moments dim_moments(Call& c) {
   return moments(self, c.axes("dim", c.rank(self)), correction, c.boolean("keepdim"));
 }
 
-// aten::var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool
-// keepdim=False) -> Tensor
+// aten::var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None,
+//    bool keepdim=False) -> Tensor
 Moments corrected_moments(Call& c) {
   Expr self = operand(c, "self");
   const double correction = c.optional_number("correction").value_or(1.0);
@@ -83,8 +83,8 @@ V norm(Call& c) {
 }
 
 // aten::norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor
-// aten::norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *, ScalarType
-// dtype) -> Tensor
+// aten::norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *,
+//    ScalarType dtype) -> Tensor
 V norm_dim(Call& c) {
   ignore_all_but(c, {"self", "p", "dim", "keepdim"});
   Expr self = operand(c, "self");
@@ -93,7 +93,7 @@ V norm_dim(Call& c) {
 }
 
 // aten::linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *,
-//                          ScalarType? dtype=None) -> Tensor
+//    ScalarType? dtype=None) -> Tensor
 V linalg_vector_norm(Call& c) {
   c.ignore({"dtype"});
   Expr self = operand(c, "self");
@@ -113,8 +113,8 @@ V dist(Call& c) {
   return result(c, vector_norm(difference, c.number("p"), {}, false));
 }
 
-// aten::cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) ->
-// Tensor
+// aten::cov(Tensor self, *, int correction=1, Tensor? fweights=None,
+//    Tensor? aweights=None) -> Tensor
 V cov(Call& c) {
   Expr self = operand(c, "self");
   if (c.rank(self) < 2) self = Expr(c, c.reshape_to(self, c.constant_ints({1, -1})));
