@@ -8,6 +8,7 @@
 #include "exporter/error.h"
 #include "exporter/frontend/interpreter.h"
 #include "exporter/frontend/scalar_type.h"
+#include "exporter/frontend/trial.h"
 
 namespace modelexport::frontend {
 namespace {
@@ -46,27 +47,21 @@ struct Interpreter::Branch {
 };
 
 void Interpreter::walk_branch(const torch::jit::Block* block, Frame& frame, Branch& branch) {
-  const Worlds worlds = worlds_;
-  recorder_.begin_block(branch.block);
-  journals_.push_back(&branch.journal);
-  branch.attributes = attributes_;
+  Trial trial(*this, branch.block);
   try {
     run_nodes(block, frame);
     for (const auto* output : block->outputs()) {
       branch.outputs.push_back(get(frame, output));
       if (const auto* cell = get_if<TensorCell>(branch.outputs.back())) current(*cell);
     }
-    for (size_t i = 0; i < branch.journal.cells.size(); ++i) {
-      if (branch.journal.cells[i].written) current(branch.journal.cells[i].cell);
+    for (size_t i = 0; i < trial.journal().cells.size(); ++i) {
+      if (trial.journal().cells[i].written) current(trial.journal().cells[i].cell);
     }
   } catch (const Error& error) {
     branch.failure = error;
   }
-  recorder_.end_block();
-  journals_.pop_back();
-  enter(worlds);
-  branch.journal.undo();
-  std::swap(branch.attributes, attributes_);
+  branch.attributes = attributes_;
+  branch.journal = trial.end();
 }
 
 Val Interpreter::merge(const Val& then_val, const Val& else_val,
@@ -163,7 +158,8 @@ Val Interpreter::placeholder(const Val& other) {
     const at::Tensor& first = copy->lanes[0];
     copy->parent = nullptr;
     copy->value = recorder_.tensor_value(copy->lanes);
-    recorder_.set_constant(copy->value, at::zeros(std::vector<int64_t>(first.dim(), 1), first.options()));
+    recorder_.set_constant(copy->value,
+                           at::zeros(std::vector<int64_t>(first.dim(), 1), first.options()));
     return copy;
   }
   if (const auto* number = get_if<SymbolicNumber>(other)) return (*number)->lanes[0];
@@ -216,7 +212,8 @@ void Interpreter::merge_effects(Branch& then_branch, Branch& else_branch,
     outputs.push_back(recorder_.tensor_value(root->lanes));
     write(root, outputs.back(), true);
   }
-  for (size_t lane = 0; lane < lanes_; ++lane) journals[conditions[lane] ? 0 : 1]->redo_data(worlds_->ids[lane]);
+  for (size_t lane = 0; lane < lanes_; ++lane)
+    journals[conditions[lane] ? 0 : 1]->redo_data(worlds_->ids[lane]);
 
   for (Journal* journal : journals) {
     for (const auto& [list, state] : journal->lists) {
@@ -319,7 +316,8 @@ void Interpreter::run_if(Node* node, Frame& frame) {
   if (!differing_.empty() && observing_ == 0) add_other_path();
 }
 
-// Tensors whose shape depends on the branch: from here on there is a world in which the other was taken.
+// Tensors whose shape depends on the branch: from here on there is a world in which the other was
+// taken.
 void Interpreter::add_other_path() {
   WorldSet more = *worlds_;
   more.ids.push_back(world_tree_.add_child(more.ids[0], WorldKind::other_path));

@@ -1,6 +1,6 @@
 // Example inputs: made from files, from specs, or from the checkpoint's own traced_inputs.
-// An example holds one IValue per argument of forward (without self), in schema order; arguments not
-// given are their defaults. All examples have the same structure, ranks and dtypes.
+// An example holds one IValue per argument of forward (without self), in schema order; arguments
+// not given are their defaults. All examples have the same structure, ranks and dtypes.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>
@@ -20,16 +20,17 @@ struct Example {
   std::vector<c10::IValue> arguments;
 };
 
-// Path of a tensor within the arguments -> name: "input_ids", "past.0.1", "batch.mask" (argument name, then
-// the index or key at each level of lists, tuples and dicts). These are the names of the model's inputs.
+// Path of a tensor within the arguments -> name: "input_ids", "past.0.1", "batch.mask" (argument
+// name, then the index or key at each level of lists, tuples and dicts). These are the names of the
+// model's inputs.
 struct FlatInput {
   std::string name;
   at::Tensor tensor;  // numbers given as inputs are not listed: they stay what they are
 };
 std::vector<FlatInput> flatten(const c10::FunctionSchema& forward, const Example& example);
 
-// For messages: "input_ids int64[2,16], mask float32[2,16], scale=0.5", and the signature of forward without
-// self: "forward(Tensor input_ids, Tensor? mask=None) -> Tensor".
+// For messages: "input_ids int64[2,16], mask float32[2,16], scale=0.5", and the signature of
+// forward without self: "forward(Tensor input_ids, Tensor? mask=None) -> Tensor".
 std::string describe(const c10::FunctionSchema& forward, const Example& example);
 std::string signature_text(const c10::FunctionSchema& forward);
 
@@ -48,17 +49,18 @@ struct Examples {
 };
 
 // `traced_inputs`: arguments with the dtypes and sizes recorded in the checkpoint, or empty.
-// With named dynamic dimensions, further examples are made at other sizes. dynamic_auto is handled by
-// find_dynamic_dims. Errors: usage, naming the input, what was expected and what was given.
+// With named dynamic dimensions, further examples are made at other sizes. dynamic_auto is handled
+// by find_dynamic_dims. Errors: usage, naming the input, what was expected and what was given.
 Examples make_examples(const torch::jit::Module& module, const InputOptions& options,
                        const std::vector<c10::IValue>& traced_inputs);
 
-// Runs the module at other sizes to find which dimensions of the first example are dynamic and which of
-// them must move together; returns examples in which all of them differ.
+// Runs the module at other sizes to find which dimensions of the first example are dynamic and
+// which of them must move together; returns examples in which all of them differ.
 Examples find_dynamic_dims(const torch::jit::Module& module, Examples given, uint64_t seed);
 
-// A tensor like `like` but of `sizes`, with values of the same kind (integers within the range seen or given,
-// booleans mixed, floats standard normal), seeded. `like` may lack values, as traced_inputs do.
+// A tensor like `like` but of `sizes`, with values of the same kind (integers within the range seen
+// or given, booleans mixed, floats standard normal), seeded. `like` may lack values, as
+// traced_inputs do.
 at::Tensor make_like(const at::Tensor& like, at::IntArrayRef sizes, uint64_t seed,
                      std::optional<std::pair<int64_t, int64_t>> range = std::nullopt);
 

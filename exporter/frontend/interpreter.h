@@ -7,7 +7,8 @@
 //   aliasing.cpp     views and in-place updates made functional
 //   containers.cpp   operators on lists and dicts that hold symbolic values
 //   branches.cpp     If
-//   loops.cpp        Loop
+//   loops.cpp        Loop; carried.cpp: what it carries
+//   ports.cpp        inputs and outputs of the model
 //   lanes.cpp        the worlds that the lanes stand for
 #pragma once
 
@@ -141,6 +142,8 @@ class Interpreter {
   void vary_found(const c10::FunctionSchema& schema, std::vector<Val>& inputs,
                   std::vector<std::vector<c10::IValue>>& lanes);
   struct LaneScope;
+  class Trial;         // trial.h
+  struct Observation;  // loops.cpp
 
   // ---- branches.cpp ----
   struct Branch;
@@ -162,6 +165,7 @@ class Interpreter {
   void find_carried(Loop& loop);
   bool run_iteration(Loop& loop, int64_t iteration);  // the condition it ends with, in lane 0
   void observe(Loop& loop, WorldId world);
+  static Val snapshot(const Val& val, const Worlds& world);
   static void add_ends(const Loop& loop, size_t index, std::vector<Val>& versions);
   Val join(const std::vector<Val>& versions, std::vector<ValueId>& values);
   Val join_in(const std::vector<Val>& versions, size_t worlds, std::vector<ValueId>& values);
@@ -175,8 +179,8 @@ class Interpreter {
   const std::set<const void*>& written_weights_;
   Recorder recorder_;
   WorldTree world_tree_;
-  Worlds worlds_;  // current; lane i is world worlds_->ids[i]
-  Worlds examples_worlds_;  // one per example
+  Worlds worlds_;                // current; lane i is world worlds_->ids[i]
+  Worlds examples_worlds_;       // one per example
   bool worlds_changed_ = false;  // ever
   size_t lanes_ = 0;             // worlds_->ids.size()
   std::vector<LaneScope*> lane_scopes_;

@@ -1,5 +1,5 @@
-// While other worlds are current than where values were made (the body of a loop, one example alone), values
-// are taken over into them; at the end of the scope they are put back.
+// While other worlds are current than where values were made (the body of a loop, one example
+// alone), values are taken over into them; at the end of the scope they are put back.
 #pragma once
 
 #include <functional>

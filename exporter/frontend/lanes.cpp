@@ -1,5 +1,5 @@
-// The worlds that the lanes stand for (see worlds.h): taking values over into them, adding what-ifs where
-// sizes depend on data, dropping those that contradict themselves.
+// The worlds that the lanes stand for (see worlds.h): taking values over into them, adding what-ifs
+// where sizes depend on data, dropping those that contradict themselves.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,7 +23,8 @@ at::Tensor one_less(const at::Tensor& tensor, int64_t dim) {
 
 bool is_mask(const c10::IValue& index) {
   return index.isTensor() && index.toTensor().defined() &&
-         (index.toTensor().scalar_type() == at::kBool || index.toTensor().scalar_type() == at::kByte);
+         (index.toTensor().scalar_type() == at::kBool ||
+          index.toTensor().scalar_type() == at::kByte);
 }
 
 // The dimension of the result of aten::index that a mask gives rise to; -1 if there is no mask.
@@ -43,12 +44,14 @@ int64_t masked_dim(const c10::IValue& indices) {
   return last - first + 1 == given ? first : 0;
 }
 
-// Along which dimension the results of an operator depend on what it finds in data: 0 for most, -1 for none.
+// Along which dimension the results of an operator depend on what it finds in data: 0 for most, -1
+// for none.
 int64_t found_dim(const c10::FunctionSchema& schema, const c10::IValue& second_input) {
   static const std::unordered_set<std::string> kNames = {
-      "aten::nonzero", "aten::nonzero_numpy", "aten::argwhere", "aten::masked_select",
-      "aten::unique_consecutive", "aten::_unique", "aten::_unique2", "aten::unique_dim",
-      "aten::unique_dim_consecutive", "aten::bincount"};
+      "aten::nonzero",       "aten::nonzero_numpy",      "aten::argwhere",
+      "aten::masked_select", "aten::unique_consecutive", "aten::_unique",
+      "aten::_unique2",      "aten::unique_dim",         "aten::unique_dim_consecutive",
+      "aten::bincount"};
   if (kNames.contains(schema.name())) return 0;
   if (schema.name() == "aten::where" && schema.arguments().size() == 1) return 0;
   if (schema.name() == "aten::index") return masked_dim(second_input);
@@ -57,9 +60,9 @@ int64_t found_dim(const c10::FunctionSchema& schema, const c10::IValue& second_i
 
 // An int taken from data, and so perhaps a size.
 bool is_number_from_data(const c10::FunctionSchema& schema) {
-  static const std::unordered_set<std::string> kNames = {"aten::item", "aten::Int", "aten::IntImplicit",
-                                                         "aten::ScalarImplicit",
-                                                         "aten::_local_scalar_dense"};
+  static const std::unordered_set<std::string> kNames = {
+      "aten::item", "aten::Int", "aten::IntImplicit", "aten::ScalarImplicit",
+      "aten::_local_scalar_dense"};
   return kNames.contains(schema.name());
 }
 
@@ -135,12 +138,14 @@ void Interpreter::drop_what_ifs(const std::string& why) {
 void Interpreter::vary_found(const c10::FunctionSchema& schema, std::vector<Val>& inputs,
                              std::vector<std::vector<c10::IValue>>& lanes) {
   const bool number = is_number_from_data(schema) && lanes[0][0].isInt();
-  const int64_t dim = number ? -1 : found_dim(schema, inputs.size() > 1 ? in_lane(inputs[1], 0) : c10::IValue());
+  const int64_t dim =
+      number ? -1 : found_dim(schema, inputs.size() > 1 ? in_lane(inputs[1], 0) : c10::IValue());
   if (!number && dim < 0) return;
   if (number) {
     std::vector<int64_t> sizes;
     for (const auto& lane : lanes[0]) sizes.push_back(lane.toInt());
-    const bool varies = std::adjacent_find(sizes.begin(), sizes.end(), std::not_equal_to<>()) != sizes.end();
+    const bool varies =
+        std::adjacent_find(sizes.begin(), sizes.end(), std::not_equal_to<>()) != sizes.end();
     if (varies || recorder_.is_symbol(sizes)) return;  // a size of an input, or different already
   }
   const auto finds_less = [&](size_t lane) {

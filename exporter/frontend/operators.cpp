@@ -113,7 +113,8 @@ bool all_equal(const std::vector<c10::IValue>& lanes) {
 }
 
 // Whether the tensors on the stack have the ranks and dtypes of the first lane's.
-bool same_kinds(const torch::jit::Stack& stack, const std::vector<std::vector<c10::IValue>>& results) {
+bool same_kinds(const torch::jit::Stack& stack,
+                const std::vector<std::vector<c10::IValue>>& results) {
   for (size_t i = 0; i < results.size(); ++i) {
     const c10::IValue& first = results[i][0];
     if (!first.isTensor() || !first.toTensor().defined()) continue;

@@ -2,8 +2,8 @@
 // symbolic (recorded in the program), or a container of such. Lists, dicts and tensors are
 // references, as in TorchScript: two Vals that share one are aliases.
 //
-// Everything symbolic carries its observed values, one per lane. A lane is one way the module may run
-// (see worlds.h): an example, an iteration of a loop... All lanes run in lockstep.
+// Everything symbolic carries its observed values, one per lane. A lane is one way the module may
+// run (see worlds.h): an example, an iteration of a loop... All lanes run in lockstep.
 #pragma once
 
 #include <ATen/core/ivalue.h>
@@ -53,7 +53,7 @@ struct AliasBase {
 struct TensorCell {
   ValueId value = kNone;  // in the program, as of `version`
   std::vector<at::Tensor> lanes;
-  Worlds worlds;  // that the lanes belong to
+  Worlds worlds;              // that the lanes belong to
   bool known = false;         // does not depend on the inputs
   bool from_weights = false;  // known, but computed from parameters or buffers
   std::shared_ptr<AliasBase> base;
@@ -77,7 +77,8 @@ struct SymbolicSequence {  // a list whose length depends on the inputs
 struct ListVal {
   c10::TypePtr element_type;
   std::vector<Val> elements;
-  // Set instead of elements once the length depends on the inputs: a list that a recorded loop appends to.
+  // Set instead of elements once the length depends on the inputs: a list that a recorded loop
+  // appends to.
   std::shared_ptr<SymbolicSequence> sequence;
 };
 
