@@ -145,6 +145,7 @@ V masked_select(Call& c) {
   if (!shape) throw Unsupported{"a mask and a tensor whose sizes depend differently on the inputs"};
   x = expand(c, x, *shape);
   mask = expand(c, mask, *shape);
+  if (shape->empty()) x = c.unsqueeze(x, {0});
   return run(c, "Compress", {x, c.flatten_to_1d(mask)});
 }
 

@@ -2,6 +2,7 @@
 #include "exporter/lowering/recurrent.h"
 
 #include <string>
+#include <string_view>
 
 #include "exporter/lowering/indexing.h"
 #include "exporter/lowering/kernels.h"
@@ -62,8 +63,8 @@ struct Step {  // input and initial values of one layer, of one or both directio
   std::string direction;
 };
 
-// Emits LSTM, GRU or RNN: [time, directions, batch, size] and the last values.
-RecurrentResults emit_node(Call& c, Cell cell, const Step& step, const std::vector<Weights>& all) {
+// What ONNX takes as W, R and B, for all directions together.
+std::vector<V> onnx_weights(Call& c, Cell cell, const std::vector<Weights>& all) {
   std::vector<V> input, hidden, biases;
   for (const Weights& weights : all) {
     input.push_back(reorder_gates(c, cell, weights.input));
@@ -73,6 +74,12 @@ RecurrentResults emit_node(Call& c, Cell cell, const Step& step, const std::vect
         {reorder_gates(c, cell, weights.input_bias), reorder_gates(c, cell, weights.hidden_bias)},
         0));
   }
+  return {by_direction(c, input), by_direction(c, hidden),
+          biases.empty() ? kOmitted : by_direction(c, biases)};
+}
+
+// Emits LSTM, GRU or RNN: [time, directions, batch, size] and the last values.
+RecurrentResults emit_node(Call& c, Cell cell, const Step& step, const std::vector<Weights>& all) {
   const int64_t size = c.shape(all[0].hidden)[0] / gate_count(cell);
   Attributes attributes{attr("hidden_size", size), attr("direction", step.direction)};
   if (cell == Cell::gru) attributes.push_back(attr("linear_before_reset", 1));
@@ -80,12 +87,11 @@ RecurrentResults emit_node(Call& c, Cell cell, const Step& step, const std::vect
     attributes.push_back({"activations", std::vector<std::string>(all.size(), "Relu")});
   }
   const bool is_lstm = cell == Cell::lstm;
+  const std::vector<V> weights = onnx_weights(c, cell, all);
+  const std::string_view op_type = is_lstm ? "LSTM" : cell == Cell::gru ? "GRU" : "RNN";
   const std::vector<V> outputs = c.nodes(
-      is_lstm             ? "LSTM"
-      : cell == Cell::gru ? "GRU"
-                          : "RNN",
-      {step.input, by_direction(c, input), by_direction(c, hidden),
-       biases.empty() ? kOmitted : by_direction(c, biases), step.lengths, step.hidden, step.state},
+      op_type,
+      {step.input, weights[0], weights[1], weights[2], step.lengths, step.hidden, step.state},
       is_lstm ? 3 : 2, attributes);
   const Shape x = c.shape(step.input);
   const auto directions = static_cast<int64_t>(all.size());

@@ -46,7 +46,7 @@ struct Scatter {
     const DType dtype = c.dtype_of(base);
     const bool is_narrow = dtype == DType::f16 || dtype == DType::bf16;
     if (reduction != "none" && (is_narrow || dtype == DType::boolean)) {
-      const DType wide = is_narrow ? DType::f32 : DType::u8;
+      const DType wide = is_narrow ? DType::f32 : DType::i32;
       return c.cast(with(c, c.cast(base, wide), c.cast(values, wide), reduction), dtype);
     }
     Attributes attributes{attr("axis", axis)};
@@ -143,6 +143,15 @@ V put(Call& c) {
 // ---- along one axis, a position per slice
 // --------------------------------------------------------------
 
+V scatter_nd(Call& c, V x, V positions, V updates, bool accumulate) {
+  const DType dtype = c.dtype_of(x);
+  if (!accumulate) return c.node("ScatterND", {x, positions, updates});
+  const DType wide = dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype;
+  return c.cast(c.node("ScatterND", {c.cast(x, wide), positions, c.cast(updates, wide)},
+                       {attr("reduction", "add")}),
+                dtype);
+}
+
 // The index (of at most one dimension) repeated over the other axes of updates of a shape.
 V index_of_slices(Call& c, V index, int64_t axis, int64_t rank, V shape) {
   std::vector<int64_t> others(rank);
@@ -151,15 +160,30 @@ V index_of_slices(Call& c, V index, int64_t axis, int64_t rank, V shape) {
   return expand_to(c, c.unsqueeze(at_least_1d(c, index), others), shape);
 }
 
+// Updates of rank 1 or more: a single slice may come without its axis.
+V with_axis(Call& c, V updates, int64_t rank, int64_t axis) {
+  updates = at_least_1d(c, updates);
+  return c.rank(updates) < rank ? c.unsqueeze(updates, {axis}) : updates;
+}
+
 Scatter slices_of(Call& c, V updates) {
   const V x = c.tensor("self");
   const int64_t axis = c.axis("dim", c.rank(x));
-  updates = at_least_1d(c, updates);
-  // A single slice may come without its axis.
-  if (c.rank(updates) < c.rank(x)) updates = c.unsqueeze(updates, {axis});
+  updates = with_axis(c, updates, c.rank(x), axis);
   const V index =
       index_of_slices(c, c.tensor("index", DType::i64), axis, c.rank(updates), c.shape_of(updates));
   return {at_least_1d(c, x), axis, index, updates};
+}
+
+V write_slices(Call& c, V updates, bool accumulate) {
+  const V x = c.tensor("self");
+  if (c.axis("dim", c.rank(x)) != 0) {
+    return slices_of(c, updates).write(c, accumulate ? "add" : "none");
+  }
+  const V index = at_least_1d(c, c.tensor("index", DType::i64));
+  updates = with_axis(c, updates, c.rank(x), 0);
+  return as_result(c,
+                   scatter_nd(c, at_least_1d(c, x), c.unsqueeze(index, {1}), updates, accumulate));
 }
 
 // aten::index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor
@@ -167,13 +191,11 @@ V index_add(Call& c) {
   V source = c.tensor("source", c.out_dtype());
   const V alpha = c.scalar("alpha", c.out_dtype());
   if (c.known_scalar(alpha) != 1) source = run(c, "Mul", {source, alpha});
-  return as_result(c, slices_of(c, source).write(c, "add"));
+  return write_slices(c, source, true);
 }
 
 // aten::index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor
-V index_copy(Call& c) {
-  return as_result(c, slices_of(c, c.tensor("source", c.out_dtype())).write(c));
-}
+V index_copy(Call& c) { return write_slices(c, c.tensor("source", c.out_dtype()), false); }
 
 // aten::index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *,
 //     bool include_self=True) -> Tensor
@@ -200,15 +222,6 @@ V index_fill(Call& c) {
 
 // ---- advanced indices
 // ------------------------------------------------------------------------------
-
-V scatter_nd(Call& c, V x, V positions, V updates, bool accumulate) {
-  const DType dtype = c.dtype_of(x);
-  if (!accumulate) return c.node("ScatterND", {x, positions, updates});
-  const DType wide = dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype;
-  return c.cast(c.node("ScatterND", {c.cast(x, wide), positions, c.cast(updates, wide)},
-                       {attr("reduction", "add")}),
-                dtype);
-}
 
 bool has_one_element(Call& c, V x) { return element_count(c.shape(x)) == 1; }
 

@@ -11,6 +11,7 @@ namespace {
 
 // `positions`: int64, 1-D, along `axis`.
 V write_slices(Call& c, V x, V positions, V source, int64_t axis) {
+  if (axis == 0) return c.node("ScatterND", {x, c.unsqueeze(positions, {1}), source});
   std::vector<int64_t> others(c.rank(source));
   std::iota(others.begin(), others.end(), 0);
   others.erase(others.begin() + axis);
