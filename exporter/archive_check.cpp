@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "exporter/error.h"
@@ -37,29 +38,40 @@ bool is_weight(const std::string& record) {
 
 }  // namespace
 
+ArchiveCheck::File::~File() {
+  if (descriptor >= 0) close(descriptor);
+}
+
 ArchiveCheck::ArchiveCheck(const std::string& path, bool with_weights) : path_(path) {
-  file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  file_.descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status {};
-  if (file_ < 0 || fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) return;
-  std::vector<frontend::ZipRecord> weights;
+  if (file_.descriptor < 0 || fstat(file_.descriptor, &status) != 0 || !S_ISREG(status.st_mode))
+    return;
+  const auto read = [this](uint64_t offset, uint64_t size) {
+    return read_at(file_.descriptor, offset, size);
+  };
+  std::vector<frontend::ZipRecord> records;
   try {
-    const auto read = [this](uint64_t offset, uint64_t size) {
-      return read_at(file_, offset, size);
-    };
-    for (auto& record : frontend::read_zip_directory(read, static_cast<uint64_t>(status.st_size))) {
-      if (is_weight(record.name)) {
-        weights.push_back(std::move(record));
-      } else {
-        check(record, {});
-      }
-    }
+    records = frontend::read_zip_directory(read, static_cast<uint64_t>(status.st_size));
   } catch (const std::out_of_range&) {
     return;
+  }
+  std::vector<frontend::ZipRecord> weights;
+  for (frontend::ZipRecord& record : records) {
+    if (is_weight(record.name)) {
+      weights.push_back(std::move(record));
+      continue;
+    }
+    try {
+      frontend::read_record(read, record);
+    } catch (const std::out_of_range& error) {
+      fail(error.what());
+    }
   }
   if (!with_weights) return;
   thread_ = std::jthread([this, weights = std::move(weights)](std::stop_token stop) {
     try {
-      for (const frontend::ZipRecord& record : weights) check(record, stop);
+      for (const frontend::ZipRecord& record : weights) check_weight(record, stop);
     } catch (...) {
       failure_ = std::current_exception();
     }
@@ -71,7 +83,6 @@ ArchiveCheck::~ArchiveCheck() {
     thread_.request_stop();
     thread_.join();
   }
-  if (file_ >= 0) close(file_);
 }
 
 void ArchiveCheck::finish() {
@@ -79,22 +90,25 @@ void ArchiveCheck::finish() {
   if (failure_) std::rethrow_exception(failure_);
 }
 
-void ArchiveCheck::check(const frontend::ZipRecord& record, std::stop_token stop) const {
-  // Checkpoints hold stored records only; a writer may leave checksums out.
-  if (record.method != 0 || record.crc == 0) return;
+void ArchiveCheck::check_weight(const frontend::ZipRecord& record, std::stop_token stop) const {
+  // torch.jit.save stores weights as they are.
+  if (record.method != 0) return;
   uLong crc = 0;
   uint64_t left = record.size;
   for (uint64_t offset = record.offset; left > 0 && !stop.stop_requested();) {
-    const std::string bytes = read_at(file_, offset, std::min<uint64_t>(left, kChunk));
+    const std::string bytes = read_at(file_.descriptor, offset, std::min<uint64_t>(left, kChunk));
     if (bytes.empty()) break;
     crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
     offset += bytes.size();
     left -= bytes.size();
   }
   if (stop.stop_requested() || (left == 0 && crc == record.crc)) return;
+  fail(fmt::format("the checksum of '{}' in it is wrong", record.name));
+}
+
+void ArchiveCheck::fail(const std::string& what) const {
   throw Error(ErrorKind::unreadable,
-              fmt::format("{}: damaged: the checksum of '{}' in it is wrong; copy or save it again",
-                          path_, record.name));
+              fmt::format("{}: damaged: {}; copy or save it again", path_, what));
 }
 
 }  // namespace modelexport

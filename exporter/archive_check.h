@@ -23,10 +23,16 @@ class ArchiveCheck {
   void finish();  // waits for the weights
 
  private:
-  void check(const frontend::ZipRecord& record, std::stop_token stop) const;
+  void check_weight(const frontend::ZipRecord& record, std::stop_token stop) const;
+  [[noreturn]] void fail(const std::string& what) const;
+
+  struct File {
+    int descriptor = -1;
+    ~File();
+  };
 
   std::string path_;
-  int file_ = -1;
+  File file_;
   std::exception_ptr failure_;
   std::jthread thread_;  // last, so that it is joined before the rest is gone
 };

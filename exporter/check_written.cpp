@@ -68,6 +68,15 @@ WrittenCheck::WrittenCheck(const std::string& onnx_path, const Program& program,
       check_(analysis::cross_check(index_, program, hierarchy,
                                    analysis::expectation_of(graph, program, hierarchy))) {}
 
+WrittenCheck::WrittenCheck(const std::string& onnx_path, const Program& program,
+                           const tagging::Hierarchy& hierarchy)
+    : program_(program),
+      hierarchy_(hierarchy),
+      file_(onnx::read_model(onnx_path)),
+      index_(file_),
+      check_(analysis::cross_check(index_, program, hierarchy,
+                                   analysis::expectation_of(program, hierarchy, file_))) {}
+
 void WrittenCheck::require(const ValidationOptions& options) const {
   const bool holds =
       std::none_of(check_.findings.begin(), check_.findings.end(),

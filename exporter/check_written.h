@@ -20,10 +20,14 @@ class WrittenCheck {
   // All must outlive this. Throws Error{unreadable} if the file cannot be read back.
   WrittenCheck(const std::string& onnx_path, const Program& program, const graph::Graph& graph,
                const tagging::Hierarchy& hierarchy);
+  // Of a file of any exporter, whose graph is not known.
+  WrittenCheck(const std::string& onnx_path, const Program& program,
+               const tagging::Hierarchy& hierarchy);
 
   // Throws Error{mismatch} with what does not hold.
   void require(const ValidationOptions& options) const;
 
+  const analysis::CrossCheck& result() const { return check_; }
   size_t parameters() const;  // weights of the module that are in the file
   uint64_t parameter_bytes() const { return check_.parameters.bytes_compared; }
   double success_rate() const { return check_.success_rate(); }

@@ -55,20 +55,24 @@ void check_model_file(const std::string& model) {
                           model, name.empty() ? "NAME" : name));
 }
 
-void declare_input_settings(Settings& settings, ExportOptions& options) {
+void declare_example_settings(Settings& settings, ExportOptions& options) {
   settings.add(
       "inputs", options.inputs.files,
       "example inputs: a torch.save'd tensor, tuple, list or dict (.pt), or .npz; a second file "
       "of other sizes makes what differs dynamic");
-  settings.add(
-      "input", options.inputs.specs,
-      "an input to make up: 'NAME:DTYPE[batch=2,seq=16,64]=range(LO,HI)'; dimensions with a "
-      "name are dynamic");
   settings.add_choice("dynamic", "find the dynamic dimensions by running the module at other sizes",
                       {"none", "auto"},
                       [&options](size_t index) { options.inputs.dynamic_auto = index == 1; });
   settings.add("seed", options.inputs.seed, "of made-up inputs");
   settings.add("load-library", options.load_library, "shared library with custom operators");
+}
+
+void declare_input_settings(Settings& settings, ExportOptions& options) {
+  settings.add(
+      "input", options.inputs.specs,
+      "an input to make up: 'NAME:DTYPE[batch=2,seq=16,64]=range(LO,HI)'; dimensions with a "
+      "name are dynamic");
+  declare_example_settings(settings, options);
 }
 
 void declare_export_settings(Settings& settings, ExportOptions& options) {
@@ -78,6 +82,15 @@ void declare_export_settings(Settings& settings, ExportOptions& options) {
                       [&options](size_t index) { options.weights = static_cast<Weights>(index); });
   settings.add("verify", options.verify, "compare numbers: ONNX Runtime against LibTorch");
   settings.add("runtime", options.runtime, "libonnxruntime.so, or the folder that holds it");
+}
+
+void declare_validation_settings(Settings& settings, ExportOptions& options) {
+  settings.section("validation");
+  settings.add("min-coverage", options.validation.min_coverage,
+               "share of the parameters and modules that the file must have", 0, 1);
+  settings.add("check-cycles", options.validation.check_cycles, "allow cycles");
+  settings.add("verify-connections", options.validation.verify_connections,
+               "allow values that nothing defines or uses");
 }
 
 void declare_report_settings(Settings& settings, ExportOptions& options) {
@@ -90,12 +103,7 @@ void declare_report_settings(Settings& settings, ExportOptions& options) {
                "levels of the module tree, in the summary and in hierarchy.json; 0: all", 0);
   settings.add("include-torch-nn", options.include_torch_nn,
                "torch.nn modules have a part in hierarchy_tag");
-  settings.section("validation");
-  settings.add("min-coverage", options.validation.min_coverage,
-               "share of the parameters and modules that the file must have", 0, 1);
-  settings.add("check-cycles", options.validation.check_cycles, "allow cycles");
-  settings.add("verify-connections", options.validation.verify_connections,
-               "allow values that nothing defines or uses");
+  declare_validation_settings(settings, options);
   settings.section("output");
   settings.add_choice("format", "of the sidecar", {"json"}, [](size_t) {});
   settings.add("include-metadata", options.include_metadata,

@@ -14,6 +14,7 @@
 namespace modelexport::cli {
 
 void add_export_command(CLI::App& app, int& exit_code);
+void add_validate_command(CLI::App& app, int& exit_code);
 void add_verify_command(CLI::App& app, int& exit_code);
 void add_analyze_command(CLI::App& app, int& exit_code);
 void add_batch_command(CLI::App& app, int& exit_code);
@@ -51,9 +52,13 @@ void add_model_option(CLI::App& app, std::string& model);
 void check_model_file(const std::string& model);
 
 // The options of `export` (but the output), by their names.
+void declare_example_settings(Settings& settings,
+                              ExportOptions& options);  // all inputs but --input
 void declare_input_settings(Settings& settings, ExportOptions& options);
 void declare_export_settings(Settings& settings, ExportOptions& options);
-// Those that have a section in files: extraction, validation, output.
+// Those that have a section in files: extraction, validation, output; and those of validation
+// alone.
+void declare_validation_settings(Settings& settings, ExportOptions& options);
 void declare_report_settings(Settings& settings, ExportOptions& options);
 
 }  // namespace modelexport::cli
