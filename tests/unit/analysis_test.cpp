@@ -18,7 +18,7 @@ namespace {
 template <typename T>
 HostTensor tensor(DType dtype, std::vector<int64_t> dims, std::vector<T> values) {
   HostTensor out{"y", dtype, std::move(dims), std::vector<std::byte>(values.size() * sizeof(T))};
-  std::memcpy(out.bytes.data(), values.data(), out.bytes.size());
+  if (!values.empty()) std::memcpy(out.bytes.data(), values.data(), out.bytes.size());
   return out;
 }
 
