@@ -64,6 +64,7 @@ V iota(Call& c, V x, int64_t axis) {
 }
 
 V true_positions(Call& c, V mask) {
+  if (c.has_shape(mask) && c.rank(mask) == 0) mask = c.unsqueeze(mask, {0});
   const DType dtype = c.dtype_of(mask);
   const bool has_kernel = dtype == DType::boolean || dtype == DType::f32 || dtype == DType::i32 ||
                           dtype == DType::i64 || dtype == DType::u8;

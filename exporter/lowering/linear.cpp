@@ -138,7 +138,9 @@ V vander(Call& c) {
 // aten::linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor
 V linalg_vander(Call& c) {
   c.ignore({"N"});
-  return powers(c, c.tensor("x"), iota(c, c.out_shape().back()));
+  V x = c.tensor("x");
+  if (c.rank(x) == 0) x = c.unsqueeze(x, {0});
+  return powers(c, x, iota(c, c.out_shape().back()));
 }
 
 // ---- a product added to a tensor

@@ -27,8 +27,9 @@ std::string reduction_of(const std::string& reduce) {
 
 // The value that does not change what it is combined with.
 V neutral(Call& c, const std::string& reduction, DType dtype) {
-  const double limit = std::numeric_limits<double>::infinity();
-  if (reduction == "max") return c.constant(-limit, dtype);
+  const bool is_boolean = dtype == DType::boolean;
+  const double limit = is_boolean ? 1 : std::numeric_limits<double>::infinity();
+  if (reduction == "max") return c.constant(is_boolean ? 0 : -limit, dtype);
   if (reduction == "min") return c.constant(limit, dtype);
   return c.constant(reduction == "mul" ? 1 : 0, dtype);
 }
