@@ -374,9 +374,14 @@ class Faults(unittest.TestCase):
 
     def test_configuration(self):
         (FOLDER / "bad.yaml").write_text("weights: embed\nopsett: 18\n")
-        result = self.run_command("export", "net.pt", "-o", "out/model.onnx", "--config", "bad.yaml")
-        self.assertRegex(result.stderr, r"\Amodelexport: error: bad\.yaml:2: unknown key 'opsett'; known are inputs, ")
-        self.assertEqual(result.returncode, USAGE)
+        self.check_export(
+            USAGE,
+            "bad.yaml:2: unknown key 'opsett'; known are input, inputs, dynamic, seed, load_library, opset, weights, "
+            "verify, runtime, metrics, json, quiet, extraction, validation, output",
+            "net.pt",
+            "--config",
+            "bad.yaml",
+        )
 
     def test_manifest(self):
         (FOLDER / "jobs.jsonl").write_text('{"id": "a", "model": "net.pt"}\nnot json\n')
