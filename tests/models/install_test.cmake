@@ -14,4 +14,4 @@ run(${FOLDER}/build/consumer ${CHECKPOINT} ${INPUTS} ${FOLDER}/consumer.onnx)
 run(${FOLDER}/installed/bin/modelexport export ${CHECKPOINT} --inputs ${INPUTS}
   -o ${FOLDER}/command.onnx)
 # The same input and options: the same file, whoever asks.
-run(${CMAKE_COMMAND} -E compare_files ${FOLDER}/consumer.onnx.data ${FOLDER}/command.onnx.data)
+run(${CMAKE_COMMAND} -E compare_files ${FOLDER}/consumer.onnx ${FOLDER}/command.onnx)
