@@ -99,7 +99,7 @@ class Call {
 
   // ---- values -----------------------------------------------------------------------------------
   DType dtype_of(V value) const;
-  const Shape& shape(V value) const;  // Unsupported if not known
+  Shape shape(V value) const;  // Unsupported if not known; by value: emitting nodes moves values
   bool has_shape(V value) const;
   int64_t rank(V value) const;
   // Contents of an integer (or bool) constant, flattened; nullopt if it is not one.

@@ -42,7 +42,7 @@ DType Call::dtype_of(V value) const { return builder_.at(value).dtype; }
 
 bool Call::has_shape(V value) const { return builder_.at(value).shape.has_value(); }
 
-const Shape& Call::shape(V value) const {
+Shape Call::shape(V value) const {
   if (!has_shape(value)) throw Unsupported{"the shape of an intermediate value is not known"};
   return *builder_.at(value).shape;
 }
