@@ -103,7 +103,8 @@ V cross(Call& c) {
   if (!c.is_none("dim")) return linalg_cross(c);
   const V a = c.tensor("self", c.out_dtype()), b = c.tensor("other", c.out_dtype());
   // The first axis of size 3, by PyTorch's definition.
-  const auto axis = std::ranges::find(c.shape(a), 3) - c.shape(a).begin();
+  const Shape shape = c.shape(a);
+  const auto axis = std::ranges::find(shape, 3) - shape.begin();
   return cross_along(c, a, b, c.rank(a) - axis);
 }
 
