@@ -126,7 +126,49 @@ DType einsum_dtype(DType dtype) {
   }
 }
 
-V contract(Call& c, const Equation& equation, std::vector<V> operands) {
+// Whether some operand has more than one element along a label.
+bool is_long(Call& c, const Equation& equation, const std::vector<V>& operands, char label) {
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const size_t axis = equation.operands[i].find(label);
+    if (axis != std::string::npos && c.shape(operands[i])[axis] != 1) return true;
+  }
+  return false;
+}
+
+// Drops axes of size 1 that broadcast against longer ones: ONNX's shape inference does not expect
+// them.
+void drop_broadcast_axes(Call& c, Equation& equation, std::vector<V>& operands) {
+  const std::vector<V> all = operands;
+  const Equation whole = equation;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    std::vector<int64_t> dropped;
+    std::string kept;
+    for (size_t axis = 0; axis < whole.operands[i].size(); ++axis) {
+      const char label = whole.operands[i][axis];
+      if (c.shape(all[i])[axis] == 1 && is_long(c, whole, all, label)) {
+        dropped.push_back(static_cast<int64_t>(axis));
+      } else {
+        kept += label;
+      }
+    }
+    operands[i] = c.squeeze(operands[i], dropped);
+    equation.operands[i] = kept;
+  }
+}
+
+// Gives operands without labels an axis: ONNX's shape inference takes no others.
+void name_scalars(Call& c, Equation& equation, std::vector<V>& operands) {
+  Letters letters(equation.text());
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (!equation.operands[i].empty()) continue;
+    equation.operands[i] = letters.next(1);
+    operands[i] = c.unsqueeze(operands[i], {0});
+  }
+}
+
+V contract(Call& c, Equation equation, std::vector<V> operands) {
+  drop_broadcast_axes(c, equation, operands);
+  name_scalars(c, equation, operands);
   if (const auto permutation = permutation_of(equation))
     return c.transpose(operands[0], *permutation);
   const DType dtype = einsum_dtype(c.out_dtype());
@@ -138,18 +180,10 @@ V contract(Call& c, const Equation& equation, std::vector<V> operands) {
 // aten::einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor
 V einsum(Call& c) {
   c.ignore({"path"});
-  std::vector<V> operands = c.tensors("tensors");
+  const std::vector<V> operands = c.tensors("tensors");
   std::vector<int64_t> ranks;
   for (V operand : operands) ranks.push_back(c.rank(operand));
-  Equation equation = parse(c.text("equation"), ranks);
-  Letters letters(equation.text());
-  for (size_t i = 0; i < operands.size(); ++i) {
-    if (!equation.operands[i].empty()) continue;
-    // ONNX's shape inference takes no operands without labels.
-    equation.operands[i] = letters.next(1);
-    operands[i] = c.unsqueeze(operands[i], {0});
-  }
-  return contract(c, equation, operands);
+  return contract(c, parse(c.text("equation"), ranks), operands);
 }
 
 // ---- contractions with a name

@@ -251,7 +251,8 @@ V updates_for(Call& c, V x, V values, const AdvancedIndex& index) {
   }
   if (index.shape) {
     Shape shape = *index.shape;
-    shape.insert(shape.end(), c.shape(x).begin() + indexed, c.shape(x).end());
+    const Shape whole = c.shape(x);
+    shape.insert(shape.end(), whole.begin() + indexed, whole.end());
     if (c.shape(values) == shape) return values;
   }
   std::vector<V> sizes{c.node("Shape", {index.positions}, {attr("end", -1)})};
