@@ -14,9 +14,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 
 #include "exporter/error.h"
 #include "exporter/frontend/debug_ranges.h"
+#include "exporter/frontend/zip_directory.h"
 
 namespace modelexport::frontend {
 namespace {
@@ -169,6 +171,24 @@ class Loader {
   torch::jit::SourceImporter importer_;
 };
 
+constexpr const char* kNoCheckpoint =
+    "this zip archive is not a TorchScript checkpoint (no constants.pkl and data.pkl in it)";
+
+// PyTorch's reader refuses archives without its records as it refuses damaged ones.
+bool is_sound_zip(const Mapping& mapping) {
+  const auto read = [&](uint64_t offset, uint64_t size) {
+    if (offset >= mapping.size()) return std::string();
+    size = std::min<uint64_t>(size, mapping.size() - offset);
+    return std::string(reinterpret_cast<const char*>(mapping.data()) + offset, size);
+  };
+  try {
+    read_zip_directory(read, mapping.size());
+    return true;
+  } catch (const std::out_of_range&) {
+    return false;
+  }
+}
+
 // What a zip archive that is not a TorchScript checkpoint is, and what to do with it.
 std::string explain_archive(PyTorchStreamReader& reader) {
   const auto records = reader.getAllRecords();
@@ -188,7 +208,7 @@ std::string explain_archive(PyTorchStreamReader& reader) {
            "build the module in Python, load this file into it, and save it as TorchScript: "
            "torch.jit.trace(module.eval(), example).save('model.pt')";
   }
-  return "this zip archive is not a TorchScript checkpoint (no constants.pkl and data.pkl in it)";
+  return kNoCheckpoint;
 }
 
 }  // namespace
@@ -232,7 +252,9 @@ Checkpoint load_checkpoint(const std::string& path) {
   try {
     reader = std::make_unique<PyTorchStreamReader>(std::make_shared<MappingAdapter>(mapping));
   } catch (const std::exception&) {
-    unreadable(path, "the zip archive is damaged or cut short; copy or save it again");
+    unreadable(path, is_sound_zip(*mapping)
+                         ? kNoCheckpoint
+                         : "the zip archive is damaged or cut short; copy or save it again");
   }
   if (!reader->hasRecord("constants.pkl") || !reader->hasRecord("data.pkl")) {
     unreadable(path, explain_archive(*reader));

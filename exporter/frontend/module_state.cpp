@@ -45,7 +45,10 @@ void ModuleState::restore() const {
   const at::NoGradGuard no_grad;
   for (const Slot& slot : slots_) {
     slot.object->setSlot(slot.index, copy_containers(slot.value));
-    if (slot.contents.defined()) slot.value.toTensor().copy_(slot.contents);
+    // Only what has changed: a buffer may be a view that cannot be written to (expanded, stride 0).
+    if (slot.contents.defined() && !at::equal(slot.value.toTensor(), slot.contents)) {
+      slot.value.toTensor().copy_(slot.contents);
+    }
   }
 }
 

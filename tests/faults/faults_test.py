@@ -135,7 +135,8 @@ class Faults(unittest.TestCase):
     def test_other_zip(self):
         self.check_export(
             UNREADABLE,
-            "other.zip: the zip archive is damaged or cut short; copy or save it again",
+            "other.zip: this zip archive is not a TorchScript checkpoint "
+            "(no constants.pkl and data.pkl in it)",
             "other.zip",
         )
 
