@@ -268,7 +268,8 @@ Source Interpreter::source_of(const Node* node, const Frame& frame) const {
   Source frames = frame.callers != nullptr ? *frame.callers : Source{};
   auto range = node->sourceRange();
   if (auto original = range.findSourceRangeThatGenerated()) range = *original;
-  if (const auto place = range.file_line_col()) {
+  // Calls in traced code have no line of their own.
+  if (const auto place = range.file_line_col(); place && !std::get<0>(*place).empty()) {
     const auto& [file, line, column] = *place;
     const auto slash = file.rfind('/');
     frames.push_back({slash == std::string::npos ? file : file.substr(slash + 1),
