@@ -3,17 +3,9 @@
 #include <algorithm>
 
 #include "exporter/error.h"
-#include "exporter/frontend/interpreter.h"
+#include "exporter/frontend/merging.h"
 
 namespace modelexport::frontend {
-namespace {
-
-[[noreturn]] void cannot_carry(const std::string& what) {
-  throw Error(ErrorKind::unsupported, "prim::Loop: it carries " + what);
-}
-
-}  // namespace
-
 // A copy that later writes do not reach, of what is observed in the first lane.
 Val Interpreter::snapshot(const Val& val, const Worlds& world) {
   if (const auto* cell = get_if<TensorCell>(val)) {
@@ -44,6 +36,11 @@ Val Interpreter::snapshot(const Val& val, const Worlds& world) {
     for (auto& [key, value] : copy->entries) value = snapshot(value, world);
     return copy;
   }
+  if (const auto* optional = get_if<OptionalVal>(val)) {
+    return std::make_shared<OptionalVal>(
+        OptionalVal{std::get<std::shared_ptr<SymbolicNumber>>(snapshot((*optional)->given, world)),
+                    snapshot((*optional)->value, world), (*optional)->absent});
+  }
   return val;
 }
 
@@ -55,6 +52,11 @@ Val Interpreter::join(const std::vector<Val>& versions, std::vector<ValueId>& va
     std::vector<Val> filled;
     for (const Val& val : versions) filled.push_back(is_unset(val) ? placeholder(*given) : val);
     return join(filled, values);
+  }
+  const bool optional = std::any_of(versions.begin(), versions.end(), get_if<OptionalVal>);
+  const auto none = std::count_if(versions.begin(), versions.end(), is_none);
+  if (optional || (none > 0 && none < std::ssize(versions))) {
+    return join_optional(versions, false, values);
   }
   const Val& first = versions[0];
   const auto all = [&](auto check) { return std::all_of(versions.begin(), versions.end(), check); };
@@ -91,8 +93,9 @@ Val Interpreter::join(const std::vector<Val>& versions, std::vector<ValueId>& va
     return number;
   }
   if (value) {
-    if (!all([&](const Val& val) { return known(val) && known(val)->is(*value); })) {
-      cannot_carry("a value that is None in one iteration and a tensor in another");
+    if (!all([&](const Val& val) { return same(val, first); })) {
+      throw Error(ErrorKind::unsupported,
+                  "prim::Loop: it carries a value that is no tensor or number and changes");
     }
     return first;
   }
@@ -124,12 +127,55 @@ Val Interpreter::join(const std::vector<Val>& versions, std::vector<ValueId>& va
                     size_t i) { return std::get<std::shared_ptr<TupleVal>>(val)->elements.at(i); },
                  (*tuple)->elements.size())});
   }
+  if (get_if<DictVal>(first)) return join_dicts(versions, values);
   return first;
+}
+
+// Versions some of which are None (`absent`: unset, as an entry that the dict lacks).
+Val Interpreter::join_optional(const std::vector<Val>& versions, bool absent,
+                               std::vector<ValueId>& values) {
+  auto optional = std::make_shared<OptionalVal>();
+  optional->absent = absent;
+  optional->given = std::make_shared<SymbolicNumber>();
+  std::vector<Val> given;
+  for (const Val& version : versions) {
+    const OptionalParts parts = parts_of(version, absent);
+    optional->given->lanes.push_back(in_lane(parts.given, 0));
+    given.push_back(parts.value);
+  }
+  optional->given->worlds = worlds_;
+  optional->given->value = recorder_.number_value(optional->given->lanes);
+  values.push_back(optional->given->value);
+  optional->value = join(given, values);
+  return optional;
+}
+
+Val Interpreter::join_dicts(const std::vector<Val>& versions, std::vector<ValueId>& values) {
+  auto joined = std::make_shared<DictVal>(*std::get<std::shared_ptr<DictVal>>(versions[0]));
+  joined->entries.clear();
+  for (const Val& version : versions) {
+    for (const auto& [key, value] : std::get<std::shared_ptr<DictVal>>(version)->entries) {
+      if (find_entry(*joined, key)) continue;
+      std::vector<Val> found;
+      for (const Val& other : versions) {
+        const Val* entry = find_entry(*std::get<std::shared_ptr<DictVal>>(other), key);
+        found.push_back(entry ? *entry : Val());
+      }
+      const bool optional = std::any_of(found.begin(), found.end(), [](const Val& entry) {
+        return is_unset(entry) || is_absent_somewhere(entry);
+      });
+      joined->entries.emplace_back(
+          key, optional ? join_optional(found, true, values) : join(found, values));
+    }
+  }
+  return joined;
 }
 
 // The program values of `val`, in the places where `like` (what join made) has them.
 void Interpreter::flatten(const Val& val, const Val& like, std::vector<ValueId>& values) {
-  if (is_unset(val) && !is_unset(like)) return flatten(placeholder(like), like, values);
+  if (is_unset(val) && !is_unset(like) && !is_absent_somewhere(like)) {
+    return flatten(placeholder(like), like, values);
+  }
   if (get_if<TensorCell>(like)) {
     values.push_back(current(std::get<std::shared_ptr<TensorCell>>(val)));
   } else if (get_if<SymbolicNumber>(like)) {
@@ -146,6 +192,16 @@ void Interpreter::flatten(const Val& val, const Val& like, std::vector<ValueId>&
     const auto& from = std::get<std::shared_ptr<TupleVal>>(val);
     for (size_t i = 0; i < from->elements.size(); ++i)
       flatten(from->elements[i], (*tuple)->elements[i], values);
+  } else if (const auto* optional = get_if<OptionalVal>(like)) {
+    const OptionalParts parts = parts_of(val, (*optional)->absent);
+    flatten(parts.given, (*optional)->given, values);
+    flatten(parts.value, (*optional)->value, values);
+  } else if (const auto* dict = get_if<DictVal>(like)) {
+    const auto& from = std::get<std::shared_ptr<DictVal>>(val);
+    for (const auto& [key, value] : (*dict)->entries) {
+      const Val* entry = find_entry(*from, key);
+      flatten(entry ? *entry : Val(), value, values);
+    }
   }
 }
 
@@ -177,6 +233,13 @@ Val Interpreter::join_in(const std::vector<Val>& versions, size_t worlds,
     }
     if (const auto* tuple = get_if<TupleVal>(val)) {
       for (const Val& element : (*tuple)->elements) self(self, element);
+    }
+    if (const auto* dict = get_if<DictVal>(val)) {
+      for (const auto& [key, value] : (*dict)->entries) self(self, value);
+    }
+    if (const auto* optional = get_if<OptionalVal>(val)) {
+      (*optional)->given->lanes.resize(worlds);
+      self(self, (*optional)->value);
     }
   };
   cut(cut, joined);

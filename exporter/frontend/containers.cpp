@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "exporter/error.h"
 #include "exporter/frontend/interpreter.h"
@@ -169,11 +170,22 @@ auto find_key(DictVal& dict, const Val& key) {
 Val value_or_raise(DictVal& dict, const Val& key) {
   const auto found = find_key(dict, key);
   if (found == dict.entries.end()) raise("key not in dict");
-  return found->second;
+  return is_absent_somewhere(found->second)
+             ? std::get<std::shared_ptr<OptionalVal>>(found->second)->value
+             : found->second;
+}
+
+// For operators that look at which keys there are.
+void require_known_keys(const DictVal& dict) {
+  for (const auto& [key, value] : dict.entries) {
+    if (!is_absent_somewhere(value)) continue;
+    throw Error(ErrorKind::unsupported, "which keys the dict has depends on the inputs");
+  }
 }
 
 template <class Get>
 Val listed(const c10::TypePtr& type, const DictVal& dict, Get get) {
+  require_known_keys(dict);
   auto list = std::make_shared<ListVal>(ListVal{type, {}, nullptr});
   for (const auto& entry : dict.entries) list->elements.push_back(get(entry));
   return list;
@@ -186,24 +198,34 @@ const std::unordered_map<std::string_view, DictOp>& dict_ops() {
   static const std::unordered_map<std::string_view, DictOp> kOps = {
       {"aten::len",
        [](DictVal& dict, const std::vector<Val>&) -> Val {
+         require_known_keys(dict);
          return c10::IValue(static_cast<int64_t>(dict.entries.size()));
        }},
       {"aten::__getitem__",
        [](DictVal& dict, const std::vector<Val>& in) { return value_or_raise(dict, in.at(1)); }},
       {"aten::__contains__",
        [](DictVal& dict, const std::vector<Val>& in) -> Val {
-         return c10::IValue(find_key(dict, in.at(1)) != dict.entries.end());
+         const auto found = find_key(dict, in.at(1));
+         if (found == dict.entries.end()) return c10::IValue(false);
+         return parts_of(found->second, true).given;
        }},
       {"aten::get",
        [](DictVal& dict, const std::vector<Val>& in) -> Val {
          const auto found = find_key(dict, in.at(1));
-         if (found != dict.entries.end()) return found->second;
+         if (found != dict.entries.end()) {
+           if (is_absent_somewhere(found->second)) require_known_keys(dict);
+           return found->second;
+         }
          return in.size() > 2 ? in[2] : Val(c10::IValue());
        }},
       {"aten::setdefault",
        [](DictVal& dict, const std::vector<Val>& in) -> Val {
-         if (find_key(dict, in.at(1)) == dict.entries.end())
+         const auto found = find_key(dict, in.at(1));
+         if (found == dict.entries.end()) {
            dict.entries.emplace_back(in[1], in.at(2));
+         } else if (is_absent_somewhere(found->second)) {
+           require_known_keys(dict);
+         }
          return value_or_raise(dict, in.at(1));
        }},
       {"aten::pop",
@@ -211,7 +233,8 @@ const std::unordered_map<std::string_view, DictOp>& dict_ops() {
          const auto found = find_key(dict, in.at(1));
          if (found == dict.entries.end())
            return in.size() > 2 ? in[2] : value_or_raise(dict, in[1]);
-         Val result = found->second;
+         if (in.size() > 2) require_known_keys(dict);
+         Val result = value_or_raise(dict, in[1]);
          dict.entries.erase(found);
          return result;
        }},
@@ -254,6 +277,22 @@ bool writes(const Node* node, const c10::FunctionSchema& schema) {
   return alias != nullptr && alias->isWrite() && !node->inputs().empty();
 }
 
+// Whether the list must be a sequence for this operator: it picks an element by a number that
+// depends on the inputs, or takes another list that is one.
+bool needs_sequence(const Node* node, const ListVal& list, const std::vector<Val>& inputs) {
+  static const std::unordered_set<std::string_view> kPicking = {
+      "aten::__getitem__", "aten::_set_item", "aten::insert", "aten::pop", "aten::Delete"};
+  if (inputs.size() < 2) return false;
+  if (const auto* other = get_if<ListVal>(inputs[1])) return (*other)->sequence != nullptr;
+  if (!get_if<SymbolicNumber>(inputs[1])) return false;
+  if (!kPicking.contains(node->kind().toQualString())) return false;
+  return std::all_of(list.elements.begin(), list.elements.end(), [](const Val& element) {
+    const auto* value = known(element);
+    return get_if<TensorCell>(element) || get_if<SymbolicNumber>(element) ||
+           (value && value->isScalar());
+  });
+}
+
 }  // namespace
 
 void Interpreter::set_entry(DictVal& dict, Val key, Val value) {
@@ -265,27 +304,37 @@ void Interpreter::set_entry(DictVal& dict, Val key, Val value) {
   }
 }
 
-// A list whose length depends on the inputs, made longer: a new sequence in the program.
-void Interpreter::append_to_sequence(Node* node, ListVal& list, const std::vector<Val>& inputs,
-                                     Frame& frame) {
-  if (node->kind() != c10::aten::append) {
-    throw Error(ErrorKind::unsupported, "a list whose length depends on the inputs is changed by it");
+Val Interpreter::run_list(Node* node, const std::shared_ptr<ListVal>& list,
+                          const std::vector<Val>& inputs, bool write) {
+  if (write && !journals_.empty()) journals_.back()->save(list);
+  const auto op = list_ops().find(node->kind().toQualString());
+  // aten::add, aten::mul... exist on lists and on tensors; the list forms take a generic list.
+  if (op != list_ops().end()) return op->second(*list, inputs);
+  if (is_symbolic(inputs[0])) {
+    throw Error(ErrorKind::unsupported, "it looks at list elements that depend on the inputs");
   }
-  if (!journals_.empty()) {
-    journals_.back()->save(std::get<std::shared_ptr<ListVal>>(inputs[0]));
+  torch::jit::Stack stack;  // sort, remove: on known elements
+  for (const Val& input : inputs) stack.push_back(in_lane(input, 0));
+  const c10::IValue copy = stack[0];
+  info(node).operation(stack);
+  list->elements = std::get<std::shared_ptr<ListVal>>(constant(copy))->elements;
+  return stack.empty() ? Val() : constant(stack.back());
+}
+
+Val Interpreter::run_dict(Node* node, const std::shared_ptr<DictVal>& dict,
+                          const std::vector<Val>& inputs, bool write) {
+  if (write && !journals_.empty()) journals_.back()->save(dict);
+  if (node->kind() == c10::aten::_set_item) {
+    set_entry(*dict, inputs.at(1), inputs.at(2));
+    return {};
   }
-  origin_ = origin_of(node, frame);
-  auto longer = std::make_shared<SymbolicSequence>();
-  for (size_t lane = 0; lane < lanes_; ++lane) {
-    auto elements = list.sequence->lanes[lane].toList().copy();
-    elements.push_back(in_lane(inputs.at(1), lane));
-    longer->lanes.emplace_back(std::move(elements));
+  static const auto kUpdate = c10::Symbol::fromQualString("aten::update");
+  if (node->kind() == kUpdate) {
+    const auto other = std::get<std::shared_ptr<DictVal>>(inputs.at(1));
+    for (const auto& [key, value] : std::vector(other->entries)) set_entry(*dict, key, value);
+    return {};
   }
-  longer->worlds = worlds_;
-  longer->value = recorder_.sequence_value(longer->lanes);
-  recorder_.emit({recorder_.schema("aten::append.t", {"self", "el"}), arguments(inputs),
-                  {longer->value}, origin_, {}});
-  list.sequence = std::move(longer);
+  return dict_ops().at(node->kind().toQualString())(*dict, inputs);
 }
 
 bool Interpreter::run_container(Node* node, Frame& frame) {
@@ -301,43 +350,24 @@ bool Interpreter::run_container(Node* node, Frame& frame) {
     return true;
   };
   try {
-    const auto inputs = inputs_of(node, frame);
-    if (list != nullptr && (*list)->sequence) {
-      if (!write) return false;
-      append_to_sequence(node, **list, inputs, frame);
-      return finish(first);
-    }
+    std::vector<Val> inputs = inputs_of(node, frame);
     if (list != nullptr) {
-      const auto op = list_ops().find(schema->name());
-      // aten::add, aten::mul... exist on lists and on tensors; the list forms take a generic list.
-      if (op != list_ops().end()) {
-        if (write && !journals_.empty()) journals_.back()->save(*list);
-        return finish(op->second(**list, inputs));
+      const bool becomes_sequence = !(*list)->sequence && needs_sequence(node, **list, inputs);
+      if (write && (becomes_sequence || (*list)->sequence)) {
+        return finish(change_sequence(node, *list, inputs, frame));
       }
-      if (!write) return false;
-      if (is_symbolic(first)) {
-        throw Error(ErrorKind::unsupported, "it looks at list elements that depend on the inputs");
+      if (becomes_sequence) {
+        origin_ = origin_of(node, frame);
+        inputs[0] = std::make_shared<ListVal>(to_sequence(**list));
+        run_operator(node, std::move(inputs), frame);
+        return true;
       }
-      torch::jit::Stack stack;  // sort, remove: on known elements
-      for (const Val& input : inputs) stack.push_back(in_lane(input, 0));
-      const c10::IValue copy = stack[0];
-      info(node).operation(stack);
-      if (!journals_.empty()) journals_.back()->save(*list);
-      (*list)->elements = std::get<std::shared_ptr<ListVal>>(constant(copy))->elements;
-      return finish(stack.empty() ? Val() : constant(stack.back()));
+      if ((*list)->sequence) return false;
+      if (!write && !list_ops().contains(schema->name())) return false;
+      return finish(run_list(node, *list, inputs, write));
     }
-    if (write && !journals_.empty()) journals_.back()->save(*dict);
-    if (schema->name() == "aten::_set_item") {
-      set_entry(**dict, inputs.at(1), inputs.at(2));
-      return true;
-    }
-    if (schema->name() == "aten::update") {
-      const auto other = std::get<std::shared_ptr<DictVal>>(inputs.at(1));
-      for (const auto& [key, value] : std::vector(other->entries)) set_entry(**dict, key, value);
-      return true;
-    }
-    const auto op = dict_ops().find(schema->name());
-    return op == dict_ops().end() ? false : finish(op->second(**dict, inputs));
+    if (!write && !dict_ops().contains(schema->name())) return false;
+    return finish(run_dict(node, *dict, inputs, write));
   } catch (const Error& error) {
     throw Error(error.kind(),
                 fmt::format("{} {}: {}", schema->name(), place_of(node, frame), error.what()));

@@ -62,8 +62,9 @@ Program Interpreter::run() {
     }
   }
   const Val returned = call_function(method.function(), std::move(arguments), scope, {});
+  const auto* list = get_if<ListVal>(returned);
   const bool single = get_if<TensorCell>(returned) || get_if<SymbolicNumber>(returned) ||
-                      get_if<SymbolicSequence>(returned);
+                      (list && (*list)->sequence);
   output(returned, single ? "output" : "");
   if (program.outputs.empty()) {
     throw Error(ErrorKind::unsupported, "forward returns nothing that ONNX can express");
@@ -104,9 +105,8 @@ Val Interpreter::call_function(torch::jit::Function& function, std::vector<Val> 
   return tuple;
 }
 
-Val Interpreter::call_method(const Node* node, Frame& frame) {
-  const std::string& name = node->s(torch::jit::attr::name);
-  std::vector<Val> arguments = inputs_of(node, frame);
+Val Interpreter::call_method(const Node* node, const std::string& name, std::vector<Val> arguments,
+                             Frame& frame) {
   const auto* target = get_if<ModuleRef>(arguments.at(0));
   if (target == nullptr) {
     throw Error(ErrorKind::internal,
@@ -139,13 +139,11 @@ void Interpreter::run_nodes(const torch::jit::Block* block, Frame& frame) {
 void Interpreter::run_node(Node* node, Frame& frame) {
   if (run_structural(node, frame)) return;
   if (run_container(node, frame)) return;
-  run_operator(node, frame);
+  run_operator(node, inputs_of(node, frame), frame);
 }
 
 // ---- values of a frame
 // --------------------------------------------------------------------------------------
-
-Val& Interpreter::at(Frame& frame, const torch::jit::Value* value) { return frame.values[value]; }
 
 Val Interpreter::get(Frame& frame, const torch::jit::Value* value) {
   const auto found = frame.values.find(value);
@@ -229,20 +227,24 @@ Val Interpreter::constant(const c10::IValue& value) {
 }
 
 Val Interpreter::attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name) {
-  const auto overlaid = attributes_.find({module->object.get(), name});
+  Val result = attribute({module->object.get(), name});
+  if (const auto* child = get_if<ModuleRef>(result); child && (*child)->path.empty()) {
+    (*child)->path = module->path.empty() ? name : module->path + "." + name;
+  }
+  return result;
+}
+
+Val Interpreter::attribute(const Attributes::key_type& slot) {
+  const auto overlaid = attributes_.find(slot);
   if (overlaid != attributes_.end()) {
     adopt(overlaid->second);
     return overlaid->second;
   }
-  const c10::IValue value = module->object->getAttr(name);
+  const c10::IValue value = slot.first->getAttr(slot.second);
   if (value.isTensor() && value.toTensor().defined()) return weight(value.toTensor());
-  Val result = constant(value);
-  if (const auto* child = get_if<ModuleRef>(result)) {
-    (*child)->path = module->path.empty() ? name : module->path + "." + name;
-    return result;
-  }
+  const Val result = constant(value);
   // Lists and dicts are references: every reader must see the same one.
-  attributes_[{module->object.get(), name}] = result;
+  if (!get_if<ModuleRef>(result)) attributes_[slot] = result;
   return result;
 }
 

@@ -6,7 +6,8 @@
 //   operators.cpp    nodes that LibTorch has an operator for
 //   aliasing.cpp     views and in-place updates made functional
 //   containers.cpp   operators on lists and dicts that hold symbolic values
-//   branches.cpp     If
+//   branches.cpp     If; merging.cpp: what its branches leave
+//   sequences.cpp    lists whose length depends on the inputs
 //   loops.cpp        Loop; carried.cpp: what it carries
 //   ports.cpp        inputs and outputs of the model
 //   lanes.cpp        the worlds that the lanes stand for
@@ -69,14 +70,20 @@ class Interpreter {
             std::vector<size_t>& path);
   Val call_function(torch::jit::Function& function, std::vector<Val> arguments, ScopeId scope,
                     const Source& callers);
-  Val call_method(const torch::jit::Node* node, Frame& frame);
+  Val call_method(const torch::jit::Node* node, const std::string& name, std::vector<Val> arguments,
+                  Frame& frame);
   void run_nodes(const torch::jit::Block* block, Frame& frame);
   void run_node(torch::jit::Node* node, Frame& frame);
   bool run_structural(torch::jit::Node* node, Frame& frame);
+  Val negated(const SymbolicNumber& number, OriginId origin);
   Val constant(const c10::IValue& value);
   Val attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name);
+  Val attribute(const Attributes::key_type& slot);  // without the path of what it may be
+  // Whether the attribute is that of something made before the branch or loop body that has it.
+  bool exists_outside(const Attributes::key_type& slot) const {
+    return attributes_.contains(slot) || recorder_.module_of(slot.first) != kNone;
+  }
   void set_attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name, Val value);
-  Val& at(Frame& frame, const torch::jit::Value* value);
   Val get(Frame& frame, const torch::jit::Value* value);
   void set(Frame& frame, const torch::jit::Value* value, Val val);
   std::vector<Val> inputs_of(const torch::jit::Node* node, Frame& frame);
@@ -89,13 +96,14 @@ class Interpreter {
 
   // ---- operators.cpp ----
   const NodeInfo& info(torch::jit::Node* node);
-  void run_operator(torch::jit::Node* node, Frame& frame);
+  void run_operator(torch::jit::Node* node, std::vector<Val> inputs, Frame& frame);
   // One vector of results per output, one result per lane.
   std::vector<std::vector<c10::IValue>> run_lanes(torch::jit::Node* node, const NodeInfo& info,
                                                   const std::vector<Val>& inputs, Frame& frame);
   // A Val for one result; `values` gets the program values of its tensors and symbolic numbers.
+  // `length_varies`: a list is a sequence, though it has the same length in all lanes.
   Val result(const std::vector<c10::IValue>& lanes, bool symbolic, bool numbers_known_if_equal,
-             bool from_weights, std::vector<ValueId>& values);
+             bool from_weights, std::vector<ValueId>& values, bool length_varies = false);
   Argument argument(const Val& val);
   std::vector<Argument> arguments(const std::vector<Val>& vals);
   std::shared_ptr<TensorCell> new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
@@ -121,10 +129,18 @@ class Interpreter {
                std::vector<Argument> arguments, const std::vector<at::Tensor>& like);
   void before_write(const TensorCell& cell);
 
+  // ---- sequences.cpp ----
+  ListVal to_sequence(const ListVal& list);
+  Val change_sequence(torch::jit::Node* node, const std::shared_ptr<ListVal>& list,
+                      const std::vector<Val>& inputs, Frame& frame);
+  Val to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame, const Source& callers);
+
   // ---- containers.cpp ----
-  void append_to_sequence(torch::jit::Node* node, ListVal& list, const std::vector<Val>& inputs,
-                          Frame& frame);
   static void set_entry(DictVal& dict, Val key, Val value);
+  Val run_list(torch::jit::Node* node, const std::shared_ptr<ListVal>& list,
+               const std::vector<Val>& inputs, bool write);
+  Val run_dict(torch::jit::Node* node, const std::shared_ptr<DictVal>& dict,
+               const std::vector<Val>& inputs, bool write);
   // False if the operator is not one on lists or dicts.
   bool run_container(torch::jit::Node* node, Frame& frame);
 
@@ -146,17 +162,22 @@ class Interpreter {
   struct Observation;  // loops.cpp
 
   // ---- branches.cpp ----
-  struct Branch;
+  struct Branch;   // merging.h
+  struct Merging;  // the same
   void run_if(torch::jit::Node* node, Frame& frame);
-  void add_other_path();
+  void add_other_path(const Merging& merging);
   void walk_branch(const torch::jit::Block* block, Frame& frame, Branch& branch);
-  Val merge(const Val& then_val, const Val& else_val, const std::vector<bool>& conditions,
-            std::vector<std::pair<ValueId, ValueId>>& pairs, std::vector<ValueId>& outputs);
+  void merge_effects(Merging& merging);
+
+  // ---- merging.cpp ----
+  Val merge(const Val& then_val, const Val& else_val, Merging& merging);
+  Val merge_tensors(const TensorCell& a, const TensorCell& b, Merging& merging);
+  Val merge_numbers(const Val& a, const Val& b, Merging& merging);
+  Val merge_lists(const ListVal& a, const ListVal& b, Merging& merging);
+  Val merge_optional(const Val& a, const Val& b, bool absent, Merging& merging);
+  Val merge_dicts(const DictVal& a, const DictVal& b, Merging& merging);
   Val placeholder(const Val& other);
   ValueId value_of(const Val& number);
-  void merge_effects(Branch& then_branch, Branch& else_branch, const std::vector<bool>& conditions,
-                     std::vector<std::pair<ValueId, ValueId>>& pairs,
-                     std::vector<ValueId>& outputs);
 
   // ---- loops.cpp ----
   struct Loop;
@@ -168,6 +189,8 @@ class Interpreter {
   static Val snapshot(const Val& val, const Worlds& world);
   static void add_ends(const Loop& loop, size_t index, std::vector<Val>& versions);
   Val join(const std::vector<Val>& versions, std::vector<ValueId>& values);
+  Val join_optional(const std::vector<Val>& versions, bool absent, std::vector<ValueId>& values);
+  Val join_dicts(const std::vector<Val>& versions, std::vector<ValueId>& values);
   Val join_in(const std::vector<Val>& versions, size_t worlds, std::vector<ValueId>& values);
   ValueId sequence_of(const ListVal& list, ValueId like);
   void flatten(const Val& val, const Val& like, std::vector<ValueId>& values);
@@ -184,13 +207,12 @@ class Interpreter {
   bool worlds_changed_ = false;  // ever
   size_t lanes_ = 0;             // worlds_->ids.size()
   std::vector<LaneScope*> lane_scopes_;
-  int observing_ = 0;  // loops being run without recording; what-ifs would tell nothing there
-  // Results of the If being merged whose shapes differ, with what the other branch gives in lane 0.
-  std::vector<std::pair<std::shared_ptr<TensorCell>, at::Tensor>> differing_;
+  int observing_ = 0;        // loops being run without recording; what-ifs would tell nothing there
   OriginId origin_ = kNone;  // of the operators being emitted
   std::unordered_map<const torch::jit::Node*, NodeInfo> infos_;
   std::unordered_map<const torch::jit::Node*, Val> constants_;
   std::unordered_map<TensorId, std::shared_ptr<TensorCell>> weights_;
+  std::unordered_map<std::string, std::shared_ptr<torch::jit::CompilationUnit>> compiled_;
   Attributes attributes_;
   std::vector<Journal*> journals_;  // of the branches and loop bodies being walked, outermost first
 };

@@ -34,6 +34,30 @@ void Journal::save_data(WorldId world, const at::Tensor& tensor) {
   data.push_back({world, tensor.alias(), tensor.clone(), {}});
 }
 
+void Journal::take_over(const Journal& inner) {
+  for (const Cell& entry : inner.cells) {
+    const auto same = [&](const Cell& own) { return own.cell == entry.cell; };
+    const auto own = std::find_if(cells.begin(), cells.end(), same);
+    if (own == cells.end()) {
+      cells.push_back(entry);
+    } else {
+      own->written |= entry.written;
+    }
+  }
+  for (const auto& entry : inner.lists) {
+    if (!has(lists, entry.first)) lists.push_back(entry);
+  }
+  for (const auto& entry : inner.dicts) {
+    if (!has(dicts, entry.first)) dicts.push_back(entry);
+  }
+}
+
+void Journal::take_over_data(const Journal& inner, WorldId world) {
+  for (const Data& entry : inner.data) {
+    if (entry.world == world) data.push_back(entry);
+  }
+}
+
 void Journal::undo() {
   for (Data& entry : data) entry.after = entry.tensor.clone();
   for (auto entry = data.rbegin(); entry != data.rend(); ++entry)

@@ -36,6 +36,11 @@ struct Journal {
   void save(const std::shared_ptr<DictVal>& dict);
   void save_data(WorldId world, const at::Tensor& tensor);
 
+  // What was changed inside was changed here too; `inner` has not been undone.
+  void take_over(const Journal& inner);
+  // The same of the tensors of one world whose changes were made again after undoing `inner`.
+  void take_over_data(const Journal& inner, WorldId world);
+
   // Puts everything back and keeps what the branch made of it.
   void undo();
   // Makes the tensors of one world what the branch made of them again.

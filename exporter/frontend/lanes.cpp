@@ -111,8 +111,6 @@ void Interpreter::adopt(const Val& val) {
     if ((*cell)->parent) adopt(Val((*cell)->parent));
   } else if (const auto* number = get_if<SymbolicNumber>(val)) {
     adopt_lanes(*number);
-  } else if (const auto* sequence = get_if<SymbolicSequence>(val)) {
-    adopt_lanes(*sequence);
   } else if (const auto* list = get_if<ListVal>(val)) {
     if ((*list)->sequence) adopt_lanes((*list)->sequence);
     for (const Val& element : (*list)->elements) adopt(element);
@@ -120,6 +118,9 @@ void Interpreter::adopt(const Val& val) {
     for (const Val& element : (*tuple)->elements) adopt(element);
   } else if (const auto* dict = get_if<DictVal>(val)) {
     for (const auto& [key, value] : (*dict)->entries) adopt(value);
+  } else if (const auto* optional = get_if<OptionalVal>(val)) {
+    adopt_lanes((*optional)->given);
+    adopt((*optional)->value);
   }
 }
 

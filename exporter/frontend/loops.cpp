@@ -151,7 +151,6 @@ void Interpreter::observe(Loop& loop, WorldId world) {
 // What the body changes outside itself is carried too. Runs the loop once to see.
 void Interpreter::find_carried(Loop& loop) {
   Journal effects;
-  const Attributes attributes = attributes_;
   Attributes changed;
   for (WorldId world : worlds_->ids) {
     const LaneScope scope(*this, {{world}});
@@ -191,13 +190,21 @@ void Interpreter::find_carried(Loop& loop) {
                             },
                             [list = entry.first] { return Val(list); }});
   }
-  if (!effects.dicts.empty()) {
-    throw Error(ErrorKind::unsupported, "prim::Loop: it changes a dict from outside");
+  for (const auto& entry : effects.dicts) {
+    loop.carried.push_back({Val(entry.first),
+                            [this, dict = entry.first](Val val) {
+                              const auto& from = std::get<std::shared_ptr<DictVal>>(val);
+                              if (from == dict) return;
+                              if (!journals_.empty()) journals_.back()->save(dict);
+                              dict->entries = from->entries;
+                            },
+                            [dict = entry.first] { return Val(dict); }});
   }
   for (const auto& [slot, value] : changed) {
-    const auto before = attributes.find(slot);
-    if (before == attributes.end() || before->second == value) continue;
-    loop.carried.push_back({before->second,
+    if (!exists_outside(slot)) continue;
+    const Val before = attribute(slot);
+    if (before == value) continue;
+    loop.carried.push_back({before,
                             [this, slot = slot](Val val) { attributes_[slot] = std::move(val); },
                             [this, slot = slot] { return attributes_[slot]; }});
   }
@@ -302,6 +309,10 @@ void Interpreter::finish_loop(Loop& loop, Op op) {
       if (const auto* tuple = get_if<TupleVal>(at)) {
         for (const Val& element : (*tuple)->elements) self(self, element);
       }
+      if (const auto* dict = get_if<DictVal>(at)) {
+        for (const auto& [key, value] : (*dict)->entries) self(self, value);
+      }
+      if (const auto* optional = get_if<OptionalVal>(at)) self(self, (*optional)->value);
     };
     collect(collect, val);
     return sizes;

@@ -143,10 +143,13 @@ const Interpreter::NodeInfo& Interpreter::info(Node* node) {
                             "--load-library)",
                             node->kind().toQualString()));
   }
-  info.operation = [operation = info.op->getOperation(node)](torch::jit::Stack& stack) mutable {
+  const auto& schema = info.op->schema();
+  info.operation = [operation = info.op->getOperation(node),
+                    variadic = info.op->hasOperation() &&
+                               schema.is_vararg()](torch::jit::Stack& stack) mutable {
+    if (variadic) stack.emplace_back(static_cast<int64_t>(stack.size()));
     operation(stack);
   };
-  const auto& schema = info.op->schema();
   for (size_t i = 0; i < schema.arguments().size(); ++i) {
     const auto* alias = schema.arguments()[i].alias_info();
     if (alias != nullptr && alias->isWrite()) info.written.push_back(i);
@@ -216,7 +219,7 @@ std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lane
 
 Val Interpreter::result(const std::vector<c10::IValue>& lanes, bool symbolic,
                         bool numbers_known_if_equal, bool from_weights,
-                        std::vector<ValueId>& values) {
+                        std::vector<ValueId>& values, bool length_varies) {
   const auto child = [&](const auto& element_in) {
     std::vector<c10::IValue> elements;
     for (const auto& lane : lanes) elements.push_back(element_in(lane));
@@ -251,16 +254,14 @@ Val Interpreter::result(const std::vector<c10::IValue>& lanes, bool symbolic,
     const bool same_size = std::all_of(lanes.begin(), lanes.end(), [&](const c10::IValue& lane) {
       return lane.toListRef().size() == size;
     });
-    if (!same_size) {
-      auto sequence = std::make_shared<SymbolicSequence>();
-      sequence->value = recorder_.sequence_value(lanes);
-      sequence->lanes = lanes;
-      sequence->worlds = worlds_;
-      values.push_back(sequence->value);
-      return sequence;
-    }
     auto list = std::make_shared<ListVal>();
     list->element_type = first.toList().elementType();
+    if (!same_size || length_varies) {
+      list->sequence = std::make_shared<SymbolicSequence>(
+          SymbolicSequence{recorder_.sequence_value(lanes), lanes, worlds_});
+      values.push_back(list->sequence->value);
+      return list;
+    }
     for (size_t i = 0; i < size; ++i) {
       list->elements.push_back(child([&](const c10::IValue& lane) { return lane.toListRef()[i]; }));
     }
@@ -282,7 +283,6 @@ Val Interpreter::result(const std::vector<c10::IValue>& lanes, bool symbolic,
 Argument Interpreter::argument(const Val& val) {
   if (const auto* cell = get_if<TensorCell>(val)) return ValueRef{current(*cell)};
   if (const auto* number = get_if<SymbolicNumber>(val)) return ValueRef{(*number)->value};
-  if (const auto* sequence = get_if<SymbolicSequence>(val)) return ValueRef{(*sequence)->value};
   if (const auto* list = get_if<ListVal>(val)) {
     if ((*list)->sequence) return ValueRef{(*list)->sequence->value};
     return ArgumentList(arguments((*list)->elements));
@@ -311,6 +311,11 @@ std::vector<Argument> Interpreter::arguments(const std::vector<Val>& vals) {
 
 namespace {
 
+bool is_sequence(const Val& val) {
+  const auto* list = get_if<ListVal>(val);
+  return list != nullptr && (*list)->sequence;
+}
+
 bool from_weights(const Val& val) {
   if (const auto* cell = get_if<TensorCell>(val)) return (*cell)->from_weights;
   if (const auto* list = get_if<ListVal>(val)) {
@@ -321,13 +326,18 @@ bool from_weights(const Val& val) {
 
 }  // namespace
 
-void Interpreter::run_operator(Node* node, Frame& frame) {
+void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame) {
   const NodeInfo& info = this->info(node);
-  std::vector<Val> inputs = inputs_of(node, frame);
+  if (std::any_of(inputs.begin(), inputs.end(), get_if<OptionalVal>)) {
+    throw Error(ErrorKind::unsupported,
+                fmt::format("{} {}: one of its arguments is None for some inputs only",
+                            info.op->schema().name(), place_of(node, frame)));
+  }
   if (!info.written.empty()) return run_write(node, info, inputs, frame);
 
   const bool symbolic = info.random || std::any_of(inputs.begin(), inputs.end(), is_symbolic);
   const bool weights = std::any_of(inputs.begin(), inputs.end(), from_weights);
+  const bool sequences = std::any_of(inputs.begin(), inputs.end(), is_sequence);
   auto lanes = run_lanes(node, info, inputs, frame);
   if (symbolic) vary_found(info.op->schema(), inputs, lanes);
 
@@ -341,7 +351,7 @@ void Interpreter::run_operator(Node* node, Frame& frame) {
   std::vector<Argument> arguments = this->arguments(inputs);
   std::vector<ValueId> values;
   for (const auto& output : lanes) {
-    results.push_back(result(output, symbolic, info.metadata_only, weights, values));
+    results.push_back(result(output, symbolic, info.metadata_only, weights, values, sequences));
   }
   const bool recorded =
       std::any_of(values.begin(), values.end(), [](ValueId id) { return id != kNone; });

@@ -1,6 +1,7 @@
 // Inputs and outputs of the model: forward's arguments and results, flattened and named.
 #include <fmt/format.h>
 
+#include "exporter/error.h"
 #include "exporter/frontend/interpreter.h"
 
 namespace modelexport::frontend {
@@ -85,10 +86,11 @@ void Interpreter::output(const Val& val, const std::string& name) {
     recorder_.program().outputs.push_back({name, current(*cell)});
   } else if (const auto* number = get_if<SymbolicNumber>(val)) {
     recorder_.program().outputs.push_back({name, (*number)->value});
-  } else if (const auto* sequence = get_if<SymbolicSequence>(val)) {
-    recorder_.program().outputs.push_back({name, (*sequence)->value});
   } else if (const auto* list = get_if<ListVal>(val)) {
-    if ((*list)->sequence) return output(Val((*list)->sequence), name);
+    if ((*list)->sequence) {
+      recorder_.program().outputs.push_back({name, (*list)->sequence->value});
+      return;
+    }
     for (size_t i = 0; i < (*list)->elements.size(); ++i) {
       output((*list)->elements[i], nested(std::to_string(i)));
     }
@@ -105,6 +107,9 @@ void Interpreter::output(const Val& val, const std::string& name) {
       output(value, nested(text && text->isString() ? text->toStringRef()
                                                     : fmt::format("{}", text ? text->toInt() : 0)));
     }
+  } else if (get_if<OptionalVal>(val)) {
+    throw Error(ErrorKind::unsupported,
+                fmt::format("output '{}' is None for some inputs only", name));
   } else if (const auto* value = known(val); value != nullptr && value->isScalar()) {
     recorder_.program().outputs.push_back({name, value_of(val)});
   }  // None and strings have no counterpart in ONNX

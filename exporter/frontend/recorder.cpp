@@ -197,7 +197,7 @@ ValueId Recorder::number_value(const std::vector<c10::IValue>& lanes) {
   return id;
 }
 
-ValueId Recorder::sequence_value(const std::vector<c10::IValue>& lanes) {
+ValueId Recorder::sequence_value(const std::vector<c10::IValue>& lanes, ValueId like) {
   std::vector<at::Tensor> elements;
   std::vector<c10::IValue> numbers;
   for (const auto& lane : lanes) {
@@ -207,6 +207,10 @@ ValueId Recorder::sequence_value(const std::vector<c10::IValue>& lanes) {
     }
   }
   if (elements.empty() && numbers.empty()) {
+    if (like != kNone) {
+      program_.values.push_back(Value(program_.values[like]));
+      return static_cast<ValueId>(program_.values.size() - 1);
+    }
     throw Error(ErrorKind::unsupported,
                 "a list whose length depends on the inputs is empty in all examples");
   }

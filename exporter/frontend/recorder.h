@@ -27,8 +27,9 @@ class Recorder {
 
   // ---- values: dtype and shape from what was observed in each lane ----
   ValueId tensor_value(const std::vector<at::Tensor>& lanes);
-  ValueId number_value(const std::vector<c10::IValue>& lanes);    // int, float or bool
-  ValueId sequence_value(const std::vector<c10::IValue>& lanes);  // lists of tensors or numbers
+  ValueId number_value(const std::vector<c10::IValue>& lanes);  // int, float or bool
+  // Lists of tensors or numbers; if all are empty, of what `like` is a sequence of.
+  ValueId sequence_value(const std::vector<c10::IValue>& lanes, ValueId like = kNone);
   Dim dim(const std::vector<int64_t>& sizes);
   bool is_symbol(const std::vector<int64_t>& sizes) const { return symbols_.contains(sizes); }
   void name_symbol(Dim dim, const std::string& name);  // the first name given stays; made unique

@@ -31,7 +31,6 @@ c10::TypePtr type_of(const Val& val) {
   if (const auto* value = known(val)) return value->type();
   if (const auto* number = get_if<SymbolicNumber>(val)) return (*number)->lanes[0].type();
   if (get_if<TensorCell>(val)) return c10::TensorType::get();
-  if (const auto* sequence = get_if<SymbolicSequence>(val)) return (*sequence)->lanes[0].type();
   if (const auto* list = get_if<ListVal>(val)) return c10::ListType::create((*list)->element_type);
   if (const auto* dict = get_if<DictVal>(val)) {
     return c10::DictType::create((*dict)->key_type, (*dict)->value_type);
@@ -43,7 +42,28 @@ c10::TypePtr type_of(const Val& val) {
     return c10::TupleType::create(types);
   }
   if (const auto* module = get_if<ModuleRef>(val)) return (*module)->object->type();
+  if (get_if<OptionalVal>(val)) {
+    throw Error(ErrorKind::unsupported, "the type of a value that is None for some inputs only");
+  }
   throw Error(ErrorKind::internal, "type of a value that was never set");
+}
+
+// The value where it is known to be of `type`.
+Val refined(const Val& val, const c10::TypePtr& type) {
+  const auto* optional = get_if<OptionalVal>(val);
+  return optional && type->kind() != c10::TypeKind::OptionalType ? (*optional)->value : val;
+}
+
+// The attribute of a ModuleDict or ModuleList that holds the element at `index`.
+std::string element_name(const c10::ivalue::Object& container, const Val& index) {
+  const auto* value = known(index);
+  if (value == nullptr) {
+    throw Error(ErrorKind::unsupported, "a module is chosen by a value that depends on the inputs");
+  }
+  if (value->isString()) return value->toStringRef();
+  int64_t position = value->toInt(), size = 0;
+  while (container.type()->hasAttribute(std::to_string(size))) ++size;
+  return std::to_string(position < 0 ? position + size : position);
 }
 
 bool same_object(const Val& a, const Val& b) {
@@ -95,7 +115,7 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
       set_attribute(module_in(), node->s(c10::attr::name), in(1));
       return true;
     case prim::CallMethod:
-      return out(call_method(node, frame));
+      return out(call_method(node, node->s(c10::attr::name), inputs_of(node, frame), frame));
     case prim::CallFunction: {
       auto* function = node->input(0)->type()->expectRef<c10::FunctionType>().function();
       auto arguments = inputs_of_function(node, frame);
@@ -132,7 +152,7 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
       return out(dict);
     }
     case prim::ListUnpack:
-      if (!get_if<ListVal>(in(0))) return false;
+      if (std::get<std::shared_ptr<ListVal>>(in(0))->sequence) return false;
       return unpack();
     case prim::TupleUnpack:
       return unpack();
@@ -158,10 +178,10 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
       return true;
     case prim::unchecked_cast:
     case prim::unchecked_unwrap_optional:
-      return out(in(0));
+      return out(refined(in(0), node->output()->type()));
     case c10::aten::_unwrap_optional:
       if (is_none(in(0))) raise("unwrapping None", place_of(node, frame));
-      return out(in(0));
+      return out(refined(in(0), node->output()->type()));
     case prim::isinstance: {
       const auto type = type_of(in(0));
       bool is = false;
@@ -169,9 +189,16 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
       return out(c10::IValue(is));
     }
     case c10::aten::__is__:
-      return out(c10::IValue(same_object(in(0), in(1))));
-    case c10::aten::__isnot__:
-      return out(c10::IValue(!same_object(in(0), in(1))));
+    case c10::aten::__isnot__: {
+      const bool is = node->kind() == c10::aten::__is__;
+      for (size_t i = 0; i < 2; ++i) {
+        const Val val = in(i);
+        const auto* optional = get_if<OptionalVal>(val);
+        if (!optional || !is_none(in(1 - i))) continue;
+        return out(is ? negated(*(*optional)->given, origin_of(node, frame)) : (*optional)->given);
+      }
+      return out(c10::IValue(same_object(in(0), in(1)) == is));
+    }
     case prim::Uninitialized:  // stands where a branch leaves the loop or function early
       return out(Val());
     case prim::RaiseException: {
@@ -179,6 +206,16 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
       const auto* text = known(message);
       raise(text && text->isString() ? text->toStringRef() : "an exception", place_of(node, frame));
     }
+    case prim::Enter:
+      return out(call_method(node, "__enter__", {in(0)}, frame));
+    case prim::Exit:
+      return out(call_method(node, "__exit__", {in(0), c10::IValue(), c10::IValue(), c10::IValue()},
+                             frame));
+    case prim::ModuleContainerIndex:
+      return out(attribute(module_in(), element_name(*module_in()->object, in(1))));
+    case prim::tolist:
+      if (!is_symbolic(in(0))) return false;
+      return out(to_list(in(0), node->output()->type(), frame, source_of(node, frame)));
     case prim::Print:
     case c10::aten::warn:
       for (const auto* output : node->outputs()) set(frame, output, c10::IValue());
@@ -195,6 +232,19 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
     default:
       return false;
   }
+}
+
+Val Interpreter::negated(const SymbolicNumber& number, OriginId origin) {
+  auto result = std::make_shared<SymbolicNumber>();
+  for (const c10::IValue& lane : number.lanes) result->lanes.emplace_back(!lane.toBool());
+  result->worlds = number.worlds;
+  result->value = recorder_.number_value(result->lanes);
+  recorder_.emit({recorder_.schema("aten::__not__", {"self"}),
+                  {ValueRef{number.value}},
+                  {result->value},
+                  origin,
+                  {}});
+  return result;
 }
 
 std::vector<Val> Interpreter::inputs_of_function(const Node* node, Frame& frame) {

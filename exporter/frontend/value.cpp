@@ -18,7 +18,6 @@ struct IsSymbolic {
     return false;
   }
   bool operator()(const std::shared_ptr<SymbolicNumber>&) const { return true; }
-  bool operator()(const std::shared_ptr<SymbolicSequence>&) const { return true; }
   bool operator()(const std::shared_ptr<ListVal>& list) const {
     return list->sequence || any(list->elements);
   }
@@ -28,6 +27,7 @@ struct IsSymbolic {
       return is_symbolic(entry.first) || is_symbolic(entry.second);
     });
   }
+  bool operator()(const std::shared_ptr<OptionalVal>&) const { return true; }
   bool operator()(const std::shared_ptr<ModuleRef>&) const { return false; }
 
   static bool any(const std::vector<Val>& elements) {
@@ -46,11 +46,8 @@ struct InLane {
   c10::IValue operator()(const std::shared_ptr<SymbolicNumber>& number) const {
     return number->lanes.at(lane);
   }
-  c10::IValue operator()(const std::shared_ptr<SymbolicSequence>& sequence) const {
-    return sequence->lanes.at(lane).toList().copy();
-  }
   c10::IValue operator()(const std::shared_ptr<ListVal>& list) const {
-    if (list->sequence) return in_lane(Val(list->sequence), lane);
+    if (list->sequence) return list->sequence->lanes.at(lane).toList().copy();
     c10::impl::GenericList result(list->element_type);
     result.reserve(list->elements.size());
     for (const Val& element : list->elements) result.push_back(in_lane(element, lane));
@@ -69,14 +66,29 @@ struct InLane {
   c10::IValue operator()(const std::shared_ptr<DictVal>& dict) const {
     c10::impl::GenericDict result(dict->key_type, dict->value_type);
     for (const auto& [key, value] : dict->entries) {
+      const auto* optional = get_if<OptionalVal>(value);
+      if (optional && (*optional)->absent && !(*optional)->given->lanes.at(lane).toBool()) continue;
       result.insert_or_assign(in_lane(key, lane), in_lane(value, lane));
     }
     return result;
+  }
+  c10::IValue operator()(const std::shared_ptr<OptionalVal>& optional) const {
+    if (!optional->given->lanes.at(lane).toBool()) return {};
+    return in_lane(optional->value, lane);
   }
   c10::IValue operator()(const std::shared_ptr<ModuleRef>& module) const { return module->object; }
 };
 
 }  // namespace
+
+OptionalParts parts_of(const Val& val, bool absent) {
+  const auto* optional = get_if<OptionalVal>(val);
+  if (optional != nullptr && (*optional)->absent == absent) {
+    return {(*optional)->given, (*optional)->value};
+  }
+  const bool given = !(absent ? is_unset(val) : is_none(val));
+  return {c10::IValue(given), given ? val : Val()};
+}
 
 bool is_symbolic(const Val& val) { return std::visit(IsSymbolic{}, val); }
 

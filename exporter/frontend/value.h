@@ -22,18 +22,18 @@ namespace modelexport::frontend {
 
 struct TensorCell;
 struct SymbolicNumber;
-struct SymbolicSequence;
 struct ListVal;
 struct TupleVal;
 struct DictVal;
+struct OptionalVal;
 struct ModuleRef;
 
 // std::monostate: not set yet. c10::IValue: a known value that contains no tensor and is no
 // container: None, int, float, bool, complex, str, device, enum, class type, custom class...
 using Val = std::variant<std::monostate, c10::IValue, std::shared_ptr<TensorCell>,
-                         std::shared_ptr<SymbolicNumber>, std::shared_ptr<SymbolicSequence>,
-                         std::shared_ptr<ListVal>, std::shared_ptr<TupleVal>,
-                         std::shared_ptr<DictVal>, std::shared_ptr<ModuleRef>>;
+                         std::shared_ptr<SymbolicNumber>, std::shared_ptr<ListVal>,
+                         std::shared_ptr<TupleVal>, std::shared_ptr<DictVal>,
+                         std::shared_ptr<OptionalVal>, std::shared_ptr<ModuleRef>>;
 
 // How a tensor was made as a view of another: an operator applied to the parent.
 struct ViewStep {
@@ -77,8 +77,7 @@ struct SymbolicSequence {  // a list whose length depends on the inputs
 struct ListVal {
   c10::TypePtr element_type;
   std::vector<Val> elements;
-  // Set instead of elements once the length depends on the inputs: a list that a recorded loop
-  // appends to.
+  // Set instead of elements where the length depends on the inputs.
   std::shared_ptr<SymbolicSequence> sequence;
 };
 
@@ -90,6 +89,13 @@ struct TupleVal {
 struct DictVal {  // in insertion order, as TorchScript's
   c10::TypePtr key_type, value_type;
   std::vector<std::pair<Val, Val>> entries;
+};
+
+struct OptionalVal {                      // whether there is a value depends on the inputs
+  std::shared_ptr<SymbolicNumber> given;  // bool
+  Val value;  // where it is not given: something of the same kind that nobody reads
+  bool absent =
+      false;  // where it is not given there is no such entry in its dict, rather than None
 };
 
 struct ModuleRef {  // a module, or an instance of another TorchScript class
@@ -108,6 +114,19 @@ inline bool is_none(const Val& val) {
   const auto* value = known(val);
   return value != nullptr && value->isNone();
 }
+
+// Is it an entry that its dict has only for some inputs?
+inline bool is_absent_somewhere(const Val& val) {
+  const auto* optional = get_if<OptionalVal>(val);
+  return optional != nullptr && (*optional)->absent;
+}
+
+// Any value as an optional one: whether it is given (a known or symbolic bool), and what it is then
+// (unset if never). `absent`: what is not given is unset, rather than None.
+struct OptionalParts {
+  Val given, value;
+};
+OptionalParts parts_of(const Val& val, bool absent);
 
 // Whether it or anything in it depends on the user's inputs.
 bool is_symbolic(const Val& val);

@@ -1,0 +1,86 @@
+// Lists whose length depends on the inputs, or of which an element is picked by a number that does:
+// sequences of the program. What changes one gives a new sequence there.
+#include <fmt/format.h>
+#include <torch/csrc/jit/api/compilation_unit.h>
+#include <torch/csrc/jit/frontend/resolver.h>
+
+#include "exporter/error.h"
+#include "exporter/frontend/interpreter.h"
+
+namespace modelexport::frontend {
+
+using torch::jit::Node;
+
+ListVal Interpreter::to_sequence(const ListVal& list) {
+  auto sequence = std::make_shared<SymbolicSequence>();
+  const Val copy = std::make_shared<ListVal>(list);
+  for (size_t lane = 0; lane < lanes_; ++lane) sequence->lanes.push_back(in_lane(copy, lane));
+  sequence->worlds = worlds_;
+  sequence->value = sequence_of(list, recorder_.sequence_value(sequence->lanes));
+  return {list.element_type, {}, std::move(sequence)};
+}
+
+// Gives what the operator returns: an element (pop), or the list itself.
+Val Interpreter::change_sequence(Node* node, const std::shared_ptr<ListVal>& list,
+                                 const std::vector<Val>& inputs, Frame& frame) {
+  if (!journals_.empty()) journals_.back()->save(list);
+  origin_ = origin_of(node, frame);
+  if (!list->sequence) *list = to_sequence(*list);
+  auto changed = std::make_shared<SymbolicSequence>();
+  std::vector<c10::IValue> returned;
+  for (size_t lane = 0; lane < lanes_; ++lane) {
+    torch::jit::Stack stack;
+    for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
+    changed->lanes.push_back(stack[0]);
+    info(node).operation(stack);
+    if (!stack.empty()) returned.push_back(stack[0]);
+  }
+  changed->worlds = worlds_;
+  changed->value = recorder_.sequence_value(changed->lanes, list->sequence->value);
+  const bool gives_element = !returned.empty() && !returned[0].isList();
+  std::vector<ValueId> outputs{changed->value};
+  const Val element = gives_element ? result(returned, true, false, false, outputs) : Val();
+  recorder_.emit(
+      {recorder_.schema(info(node).op->schema()), arguments(inputs), outputs, origin_, {}});
+  list->sequence = std::move(changed);
+  return gives_element ? element : inputs[0];
+}
+
+// Tensor.tolist(): the elements as numbers, in lists as `type` says.
+Val Interpreter::to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame,
+                         const Source& callers) {
+  const auto call = [&](const std::string& body) {
+    auto& unit = compiled_[body];
+    if (!unit) {
+      unit = std::make_shared<torch::jit::CompilationUnit>();
+      unit->define(std::nullopt, "def tolist(x: Tensor):\n" + body, torch::jit::nativeResolver(),
+                   nullptr);
+    }
+    return call_function(unit->get_function("tolist"), {tensor}, frame.scope, callers);
+  };
+  if (type->kind() != c10::TypeKind::ListType) {
+    return call(fmt::format("  return {}(x)\n", type->annotation_str()));
+  }
+  const c10::TypePtr element = type->expectRef<c10::ListType>().getElementType();
+  if (element->kind() != c10::TypeKind::ListType) {
+    return call(
+        fmt::format("  numbers: List[{0}] = []\n"
+                    "  for element in x.unbind():\n"
+                    "    numbers.append({0}(element))\n"
+                    "  return numbers\n",
+                    element->annotation_str()));
+  }
+  const Val rows = call("  return x.unbind()\n");
+  const auto& given = *std::get<std::shared_ptr<ListVal>>(rows);
+  if (given.sequence) {
+    throw Error(ErrorKind::unsupported,
+                "prim::tolist: a list of lists whose length depends on the inputs");
+  }
+  auto list = std::make_shared<ListVal>(ListVal{element, {}, nullptr});
+  for (const Val& row : given.elements) {
+    list->elements.push_back(to_list(row, element, frame, callers));
+  }
+  return list;
+}
+
+}  // namespace modelexport::frontend
