@@ -1,6 +1,6 @@
-// DType to and from onnx::TensorProto::DataType, by number, so that only exporter/onnx needs
-// protobuf. Quantised types map to the integer they are stored as. 0 (UNDEFINED) stands for what
-// ONNX lacks, DType::undefined for what DType lacks.
+// DType to and from onnx::TensorProto::DataType, by number, so that only exporter/onnx needs protobuf.
+// Quantised types map to the integer they are stored as. 0 (UNDEFINED) stands for what ONNX lacks,
+// DType::undefined for what DType lacks.
 #pragma once
 
 #include <cstdint>

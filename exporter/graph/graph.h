@@ -24,13 +24,12 @@ using modelexport::ScopeId;
 using modelexport::Shape;
 using modelexport::ValueId;  // here: an index into Graph::values, not Program::values
 
-// Bytes of a tensor: either owned (small constants), or a tensor of the Program (weights), which
-// the writer copies from where it lies.
+// Bytes of a tensor: either owned (small constants), or a tensor of the Program (weights), which the
+// writer copies from where it lies.
 struct TensorData {
   DType dtype = DType::undefined;
   std::vector<int64_t> dims;
-  std::variant<std::string, modelexport::TensorId>
-      data;  // little-endian bytes, or Program::tensors
+  std::variant<std::string, modelexport::TensorId> data;  // little-endian bytes, or Program::tensors
 };
 
 struct Block;
@@ -57,7 +56,7 @@ struct Node {
   std::vector<Attribute> attributes;
   OriginId origin = kNone;
   TagKind tag = TagKind::direct;
-  std::string name;       // set by naming
+  std::string name;  // set by naming
   ScopeId scope = kNone;  // of a merged node: what its origins have in common (see scopes.h)
 };
 

@@ -1,10 +1,10 @@
 // Names of nodes and values, given once, after the last pass.
 //
 // Nodes: the call path, then the operator: "/encoder/layer.0/attention/self/query/MatMul", "_1"...
-// where needed; a module that is called again has its own path ("/lin", "/lin_1"), as the
-// TorchScript exporter has it. Values: "<node name>_output_0"; inputs and outputs: as in the
-// program; parameters and buffers: their state-dict name; constants: type and contents
-// ("int64_-1_1d") or first use. All names are unique across the graph and its nested blocks.
+// where needed; a module that is called again has its own path ("/lin", "/lin_1"), as the TorchScript
+// exporter has it. Values: "<node name>_output_0"; inputs and outputs: as in the program; parameters
+// and buffers: their state-dict name; constants: type and contents ("int64_-1_1d") or first use.
+// All names are unique across the graph and its nested blocks.
 #pragma once
 
 #include "exporter/graph/graph.h"

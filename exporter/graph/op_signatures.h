@@ -1,5 +1,5 @@
-// How many inputs and outputs each ai.onnx operator allows, and since which opset it exists: what
-// the verifier needs to know without the onnx library.
+// How many inputs and outputs each ai.onnx operator allows, and since which opset it exists: what the
+// verifier needs to know without the onnx library.
 #pragma once
 
 #include <limits>

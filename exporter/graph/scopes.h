@@ -1,6 +1,5 @@
-// Where a node belongs in the tree of calls. Nodes that stand for several operators
-// (TagKind::merged) belong to the innermost call that encloses all of them; root nodes to the
-// model's forward.
+// Where a node belongs in the tree of calls. Nodes that stand for several operators (TagKind::merged)
+// belong to the innermost call that encloses all of them; root nodes to the model's forward.
 #pragma once
 
 #include "exporter/graph/graph.h"
@@ -13,8 +12,8 @@ ScopeId common_scope(const Program& program, ScopeId a, ScopeId b);
 // Of a node: its own `scope` if it has one, otherwise that of its origin; 0 for root nodes.
 ScopeId scope_of(const Node& node, const Program& program);
 
-// Makes `kept` also stand for something of `origin` (and `scope`, kNone: that of the origin): if
-// the scopes differ it becomes merged and takes the common one.
+// Makes `kept` also stand for something of `origin` (and `scope`, kNone: that of the origin): if the
+// scopes differ it becomes merged and takes the common one.
 void merge_origin(Node& kept, const Program& program, OriginId origin, ScopeId scope = kNone);
 
 }  // namespace modelexport::graph

@@ -3,8 +3,8 @@
 // constants (stored once per contents and type), and where to take symbolic sizes from.
 //
 // Program values with known contents, and integers computed from sizes that are known or equal a
-// dimension of an input, come into being when they are first asked for; everything else must have
-// been bound before.
+// dimension of an input, come into being when they are first asked for; everything else must have been
+// bound before.
 #pragma once
 
 #include <functional>

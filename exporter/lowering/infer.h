@@ -1,7 +1,6 @@
-// Types of intermediate values: dtype and shape of an ONNX operator's outputs where they follow
-// from those of its inputs. The program's own values have observed types; this is for what a
-// lowering computes on the way. Shapes that would need an operator's full rules stay unknown
-// (nullopt).
+// Types of intermediate values: dtype and shape of an ONNX operator's outputs where they follow from
+// those of its inputs. The program's own values have observed types; this is for what a lowering
+// computes on the way. Shapes that would need an operator's full rules stay unknown (nullopt).
 #pragma once
 
 #include <functional>

@@ -26,9 +26,8 @@ struct Row {
 // nullptr if there is none.
 const Row* find(std::string_view key);
 
-// The same for a call that takes or makes a list whose length depends on the inputs
-// (Kind::sequence): those have lowerings of their own, also where the key is that of an ordinary
-// operator (aten::cat).
+// The same for a call that takes or makes a list whose length depends on the inputs (Kind::sequence):
+// those have lowerings of their own, also where the key is that of an ordinary operator (aten::cat).
 const Row* find_for_sequence(std::string_view key);
 
 // All keys, sorted.
@@ -41,10 +40,10 @@ std::span<const Row> compare_table();
 std::span<const Row> cast_table();
 std::span<const Row> create_table();
 std::span<const Row> reduce_table();
-std::span<const Row> scan_table();    // cumsum, cumprod, sort, topk, unique...
-std::span<const Row> view_table();    // reshape, transpose, expand, split, cat...
-std::span<const Row> index_table();   // select, slice, gather, scatter, index_put, masks...
-std::span<const Row> linear_table();  // matmul, linear, einsum...
+std::span<const Row> scan_table();       // cumsum, cumprod, sort, topk, unique...
+std::span<const Row> view_table();       // reshape, transpose, expand, split, cat...
+std::span<const Row> index_table();      // select, slice, gather, scatter, index_put, masks...
+std::span<const Row> linear_table();     // matmul, linear, einsum...
 std::span<const Row> convolution_table();
 std::span<const Row> pool_table();
 std::span<const Row> normalization_table();
@@ -52,13 +51,12 @@ std::span<const Row> activation_table();
 std::span<const Row> attention_table();
 std::span<const Row> recurrent_table();
 std::span<const Row> embedding_table();
-std::span<const Row> resize_table();  // interpolate, pad, grid_sample, pixel_shuffle, fold
+std::span<const Row> resize_table();     // interpolate, pad, grid_sample, pixel_shuffle, fold
 std::span<const Row> random_table();
 std::span<const Row> loss_table();
-std::span<const Row>
-scalar_table();  // arithmetic on ints, floats and bools: aten::add.int, aten::size.int
+std::span<const Row> scalar_table();     // arithmetic on ints, floats and bools: aten::add.int, aten::size.int
 std::span<const Row> scalar_math_table();  // math.sqrt and its kind
-std::span<const Row> control_table();      // prim::If, prim::Loop
-std::span<const Row> sequence_table();     // lists whose length depends on the inputs
+std::span<const Row> control_table();    // prim::If, prim::Loop
+std::span<const Row> sequence_table();   // lists whose length depends on the inputs
 
 }  // namespace modelexport::lowering

@@ -12,32 +12,18 @@ namespace modelexport {
 enum class DType : uint8_t {
   undefined,
   boolean,
-  u8,
-  u16,
-  u32,
-  u64,
-  i8,
-  i16,
-  i32,
-  i64,
-  f16,
-  bf16,
-  f32,
-  f64,
-  c64,
-  c128,  // complex of two f32, of two f64
-  f8_e4m3fn,
-  f8_e5m2,
-  qi8,
-  qu8,
-  qi32,    // quantised: an integer with scale and zero point
-  string,  // ONNX only
+  u8, u16, u32, u64,
+  i8, i16, i32, i64,
+  f16, bf16, f32, f64,
+  c64, c128,  // complex of two f32, of two f64
+  f8_e4m3fn, f8_e5m2,
+  qi8, qu8, qi32,  // quantised: an integer with scale and zero point
+  string,          // ONNX only
 };
 
-size_t byte_size(DType dtype);       // of one element; 0 for undefined and string
-std::string_view name(DType dtype);  // "float32", "int64", "bool": numpy's and PyTorch's names
-DType dtype_from_name(
-    std::string_view name);  // undefined if there is none; also "float", "long", "half"...
+size_t byte_size(DType dtype);          // of one element; 0 for undefined and string
+std::string_view name(DType dtype);     // "float32", "int64", "bool": numpy's and PyTorch's names
+DType dtype_from_name(std::string_view name);  // undefined if there is none; also "float", "long", "half"...
 
 bool is_floating(DType dtype);  // f16, bf16, f32, f64, f8
 bool is_integral(DType dtype);  // signed and unsigned integers; not bool

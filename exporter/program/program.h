@@ -3,13 +3,12 @@
 //
 // It holds the functional (no in-place operators, no aliasing) ATen operators that the module
 // executes for the user's inputs, in order, each with the module call and the source line it came
-// from; the module tree; and views of the weights. Whatever does not depend on the user's inputs
-// has been evaluated away. dtype, rank and shape of each value are observed by running the module
-// on one or more examples, never inferred.
+// from; the module tree; and views of the weights. Whatever does not depend on the user's inputs has
+// been evaluated away. dtype, rank and shape of each value are observed by running the module on
+// one or more examples, never inferred.
 //
 // Dimensions: a Dim is either a size (>= 0), the same in all examples, or a symbol (< 0), an index
-// into Program::symbols. Two dimensions have the same symbol exactly if they agreed in all
-// examples.
+// into Program::symbols. Two dimensions have the same symbol exactly if they agreed in all examples.
 #pragma once
 
 #include <complex>
@@ -52,8 +51,7 @@ struct Symbol {
   std::vector<int64_t> sizes;  // observed, one per example (more inside loop bodies)
 };
 
-// ---- tensors with data: parameters, buffers, constants
-// -------------------------------------------
+// ---- tensors with data: parameters, buffers, constants -------------------------------------------
 struct Storage {
   const std::byte* data = nullptr;  // valid as long as the Program lives
   size_t bytes = 0;
@@ -77,8 +75,7 @@ struct Tensor {
   int64_t element_count() const;
 };
 
-// ---- values
-// --------------------------------------------------------------------------------------
+// ---- values --------------------------------------------------------------------------------------
 enum class Kind : uint8_t {
   tensor,    // also numbers: ints, floats and bools that depend on the inputs are rank-0 tensors
   sequence,  // a list of tensors (or numbers) whose length depends on the inputs
@@ -89,13 +86,12 @@ struct Value {
   DType dtype = DType::undefined;  // of a sequence: of its elements
   Shape shape;                     // of a sequence: of its elements, symbols where they differ
   bool is_number = false;          // a TorchScript int, float or bool rather than a Tensor
-  std::optional<Dim> size;  // of an int number: its value if the same in all examples, or the
-                            // symbol that it agrees with
+  std::optional<Dim> size;  // of an int number: its value if the same in all examples, or the symbol
+                            // that it agrees with
   TensorId constant = kNone;  // its contents, if they do not depend on the inputs
 };
 
-// ---- operators
-// -------------------------------------------------------------------------------------
+// ---- operators -------------------------------------------------------------------------------------
 struct Argument;
 using ArgumentList = std::vector<Argument>;
 
@@ -121,26 +117,22 @@ struct Block;
 struct Op {
   SchemaId schema = kNone;
   std::vector<Argument> arguments;  // one per schema argument, in order
-  // Flattened: a Tensor[] of known length gives one value per element; kNone for unused None
-  // results.
+  // Flattened: a Tensor[] of known length gives one value per element; kNone for unused None results.
   std::vector<ValueId> outputs;
   OriginId origin = kNone;
   std::vector<Block> blocks;  // prim::If: [then, else]; prim::Loop: [body]
 };
 
 // prim::If   arguments [condition]; blocks have no inputs; as many outputs each as the op.
-// prim::Loop arguments [max_trip_count | None, initial_condition, carried...]; the body's inputs
-// are
-//            [iteration, carried...], its outputs [condition, carried...]; outputs are
-//            [carried...].
+// prim::Loop arguments [max_trip_count | None, initial_condition, carried...]; the body's inputs are
+//            [iteration, carried...], its outputs [condition, carried...]; outputs are [carried...].
 struct Block {
   std::vector<ValueId> inputs;
   std::vector<Op> ops;
   std::vector<ValueId> outputs;
 };
 
-// ---- where things come from
-// ---------------------------------------------------------------------------
+// ---- where things come from ---------------------------------------------------------------------------
 struct Scope {  // one call of a module's method (or of a free function)
   ScopeId parent = kNone;
   ModuleId module = kNone;
@@ -173,8 +165,7 @@ struct Module {  // of the live module tree; one entry per path, parents before 
   uint32_t calls = 0;        // how often a method of it ran
 };
 
-// ---- the whole
-// ------------------------------------------------------------------------------------------
+// ---- the whole ------------------------------------------------------------------------------------------
 struct Port {  // an input or output of the model
   std::string name;
   ValueId value = kNone;
@@ -194,8 +185,8 @@ struct Program {
   std::vector<Origin> origins;
   std::vector<Port> inputs;
   std::vector<Port> outputs;
-  Block body;                         // inputs and outputs are those of `inputs` and `outputs`
-  std::vector<std::string> warnings;  // what the user should know: state changed, branch assumed...
+  Block body;                     // inputs and outputs are those of `inputs` and `outputs`
+  std::vector<std::string> warnings;       // what the user should know: state changed, branch assumed...
   std::vector<std::shared_ptr<const void>> owners;  // keeps the storages alive
 };
 
