@@ -8,6 +8,7 @@
 
 #include "analysis/sha256.h"
 #include "analysis/sharing.h"
+#include "analysis/sharing_json.h"
 #include "analysis/structure.h"
 #include "tagging/tags.h"
 
@@ -34,7 +35,7 @@ class HierarchyWriter {
     if (document_.include_metadata) write_operations();
     write_dags();
     write_validation();
-    write_sharing();
+    write_sharing(sharing_, json_);
     write_metrics();
     json_.end_object();
   }
@@ -299,44 +300,6 @@ class HierarchyWriter {
       }
       json_.end_object();
     }
-    json_.end_object();
-  }
-
-  void write_sharing() {
-    json_.key("shared_parameters");
-    json_.begin_object();
-    for (const SharedParameter& shared : sharing_.parameters) {
-      json_.key(shared.name);
-      json_.begin_object();
-      json_.member("used_by", shared.used_by);
-      json_.member("share_count", shared.share_count);
-      json_.member("param_type", shared.param_type);
-      json_.member("sharing_pattern", name(shared.pattern));
-      json_.member("aliases", shared.aliases);
-      json_.member("bytes", shared.bytes);
-      json_.end_object();
-    }
-    json_.end_object();
-
-    json_.key("sharing_analysis");
-    json_.begin_object();
-    for (const SharingPattern pattern :
-         {SharingPattern::tied_embeddings, SharingPattern::layer_sharing,
-          SharingPattern::attention_sharing, SharingPattern::position_sharing}) {
-      json_.key(name(pattern));
-      json_.begin_array();
-      for (const SharedParameter& shared : sharing_.parameters) {
-        if (shared.pattern != pattern) continue;
-        json_.begin_object();
-        json_.member("parameter", shared.name);
-        json_.member("modules", shared.used_by);
-        json_.end_object();
-      }
-      json_.end_array();
-    }
-    json_.member("total_shared_params", sharing_.parameters.size());
-    json_.member("sharing_percentage", sharing_.percentage());
-    json_.member("bytes_saved", sharing_.bytes_saved);
     json_.end_object();
   }
 

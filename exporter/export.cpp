@@ -10,9 +10,7 @@
 #include "exporter/archive_check.h"
 #include "exporter/check_written.h"
 #include "exporter/error.h"
-#include "exporter/graph/naming.h"
-#include "exporter/graph/passes/run_passes.h"
-#include "exporter/lowering/lower.h"
+#include "exporter/lower_program.h"
 #include "exporter/onnx/writer.h"
 #include "tagging/hierarchy.h"
 
@@ -57,35 +55,11 @@ onnx::WeightMode weight_mode(Weights weights) {
   throw Error(ErrorKind::internal, "unknown way to store weights");
 }
 
-std::string sidecar_path(const std::string& output, bool compress) {
+std::string sidecar_path(const std::string& output, const ExportOptions& options) {
+  if (!options.hierarchy.empty()) return options.hierarchy + (options.compress ? ".gz" : "");
   return std::filesystem::path(output)
-      .replace_extension(compress ? ".hierarchy.json.gz" : ".hierarchy.json")
+      .replace_extension(options.compress ? ".hierarchy.json.gz" : ".hierarchy.json")
       .string();
-}
-
-graph::Graph lower(const Program& program, const ExportOptions& options) {
-  lowering::Result lowered = lowering::lower(program, {options.opset});
-  if (!lowered.unsupported.empty()) {
-    throw Error(ErrorKind::unsupported, lowering::describe(lowered.unsupported, program));
-  }
-  graph::run_passes(lowered.graph, program);
-  graph::assign_names(lowered.graph, program);
-  return std::move(lowered.graph);
-}
-
-onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Graph& graph) {
-  onnx::Annotations annotations;
-  annotations.producer_version = MODELEXPORT_VERSION;
-  annotations.node = [&](const graph::Node& node) { return tagger.node(node); };
-  annotations.initializer = [&](const graph::Initializer& initializer) {
-    return tagger.initializer(initializer);
-  };
-  annotations.port = [&](graph::ValueId value) {
-    const auto& inputs = graph.body.inputs;
-    const bool is_input = std::find(inputs.begin(), inputs.end(), value) != inputs.end();
-    return is_input ? tagger.input() : tagger.output();
-  };
-  return annotations;
 }
 
 }  // namespace
@@ -151,7 +125,7 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   writer.start_weights(onnx::tensors_in_use(result.program));
   {
     const Stage stage(options, "lowering", metrics.export_time);
-    result.graph = lower(result.program, options);
+    result.graph = lower_program(result.program, options.opset);
   }
   const tagging::Hierarchy hierarchy = [&] {
     const Stage stage(options, "tagging", metrics.tag_injection_time);
@@ -173,7 +147,6 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
     const Stage stage(options, "checking", metrics.check_time);
     return WrittenCheck(output, result.program, result.graph, hierarchy);
   }();
-  check.require(options.validation);
   result.report.parameters = check.parameters();
   result.report.parameter_bytes = check.parameter_bytes();
   result.report.validation_success_rate = check.success_rate();
@@ -188,9 +161,12 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   {
     const Stage stage(options, "reporting", metrics.report_time);
     measure();
-    result.model.hierarchy = sidecar_path(output, options.compress);
+    result.model.hierarchy = sidecar_path(output, options);
     check.write_sidecar(result.model.hierarchy, options, metrics_of(result));
+    result.model.report = options.report;
+    if (!options.report.empty()) check.write_report(result);
   }
+  check.require(options.validation);
   measure();
   result.diagnostics = result.program.warnings;
   return result;

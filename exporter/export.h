@@ -49,6 +49,8 @@ struct ExportOptions {
   analysis::DagOptions extraction;  // of hierarchy.json
   bool include_metadata = true;     // the same
   bool compress = false;            // hierarchy.json.gz
+  std::string hierarchy;            // its path; default: that of the ONNX file
+  std::string report;               // path of report.html; empty: none
   ValidationOptions validation;
   bool verify = false;  // compare numbers: ONNX Runtime against LibTorch
   std::string runtime;  // libonnxruntime; empty: as exporter/runtime/session.h says
@@ -60,6 +62,7 @@ struct WrittenFiles {
   std::string onnx;
   std::string data;       // empty if there is none
   std::string hierarchy;  // OUT.hierarchy.json, or .json.gz
+  std::string report;     // empty if there is none
   uint64_t onnx_bytes = 0;
   uint64_t data_bytes = 0;
 };
@@ -73,7 +76,7 @@ struct Metrics {
   double write_time = 0;
   double check_time = 0;   // of the written files against the live module
   double verify_time = 0;  // numbers, if asked for
-  double report_time = 0;  // hierarchy.json
+  double report_time = 0;  // hierarchy.json, report.html
   double total_time = 0;
   double memory_peak_mb = 0;  // of the process so far
 };

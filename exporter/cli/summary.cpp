@@ -8,22 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "exporter/error.h"
+#include "tagging/number_text.h"
 #include "tagging/tree.h"
 
 namespace modelexport::cli {
 namespace {
-
-std::string size_text(uint64_t bytes) {
-  if (bytes < 1000) return fmt::format("{} B", bytes);
-  double size = static_cast<double>(bytes);
-  const char* unit = "";
-  for (const char* next : {"kB", "MB", "GB", "TB"}) {
-    if (size < 1000) break;
-    size /= 1000;
-    unit = next;
-  }
-  return fmt::format("{:.1f} {}", size, unit);
-}
 
 struct Worst {
   size_t runs = 0, outputs = 0;
@@ -87,6 +76,7 @@ nlohmann::ordered_json result_json(const ExportResult& result) {
                                  {"diagnostics", result.diagnostics}};
   if (!result.model.data.empty()) json["model"]["data"] = result.model.data;
   if (!result.model.hierarchy.empty()) json["model"]["hierarchy"] = result.model.hierarchy;
+  if (!result.model.report.empty()) json["model"]["report"] = result.model.report;
   if (!result.report.numbers.empty()) json["numbers"] = numbers_json(result.report.numbers);
   return json;
 }
@@ -108,19 +98,21 @@ void print_summary(const Console& console, const ExportResult& result, int max_d
   const ExportReport& report = result.report;
   console.say(fmt::format("written   {}: {} nodes, opset {}, {}", result.model.onnx,
                           report.tags.total, result.graph.opset,
-                          size_text(result.model.onnx_bytes)));
+                          tagging::readable_bytes(static_cast<int64_t>(result.model.onnx_bytes))));
   if (!result.model.data.empty()) {
     console.say(
-        fmt::format("          {}: {}", result.model.data, size_text(result.model.data_bytes)));
+        fmt::format("          {}: {}", result.model.data,
+                    tagging::readable_bytes(static_cast<int64_t>(result.model.data_bytes))));
   }
-  if (!result.model.hierarchy.empty()) console.say("          " + result.model.hierarchy);
+  for (const std::string& file : {result.model.hierarchy, result.model.report})
+    if (!file.empty()) console.say("          " + file);
   console.say(fmt::format("tags      {} of {} nodes: {} direct, {} merged, {} root",
                           report.tags.tagged, report.tags.total, report.tags.direct,
                           report.tags.merged, report.tags.root));
-  console.say(
-      fmt::format("checked   {} parameters and buffers, {}, byte for byte against the live "
-                  "module; structure and tags",
-                  report.parameters, size_text(report.parameter_bytes)));
+  console.say(fmt::format(
+      "checked   {} parameters and buffers, {}, byte for byte against the live "
+      "module; structure and tags",
+      report.parameters, tagging::readable_bytes(static_cast<int64_t>(report.parameter_bytes))));
   if (!report.numbers.empty()) {
     const Worst worst = worst_of(report.numbers);
     console.say(
