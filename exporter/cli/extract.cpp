@@ -29,9 +29,7 @@ struct ExtractCommand {
     options.output = in_folder("model.onnx");
     options.hierarchy = in_folder("hierarchy.json");
     options.report = in_folder("report.html");
-    options.progress = [this](std::string_view stage) { console.progress(stage); };
-    const ExportResult result = export_reporting_progress();
-    for (const std::string& text : result.diagnostics) console.warn(text);
+    const ExportResult result = export_showing_progress(console, model, options);
     onnx::write_file(in_folder("metrics.json"), metrics_json(result).dump(2) + "\n");
     if (console.json) fmt::print("{}\n", result_json(result).dump(2));
     print_summary(console, result, options.extraction.max_depth);
@@ -49,12 +47,6 @@ struct ExtractCommand {
 
   std::string in_folder(const char* name) const {
     return (std::filesystem::path(folder) / name).string();
-  }
-
-  ExportResult export_reporting_progress() {
-    const auto clear = [this](void*) { console.progress(""); };
-    const std::unique_ptr<void, decltype(clear)> at_end(this, clear);
-    return export_checkpoint(model, options);
   }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "exporter/error.h"
@@ -33,6 +34,17 @@ Worst worst_of(const std::vector<NumericRun>& runs) {
 }
 
 }  // namespace
+
+ExportResult export_showing_progress(const Console& console, const std::string& model,
+                                     ExportOptions options) {
+  options.progress = [&](std::string_view stage) { console.progress(stage); };
+  const auto clear = [&](const void*) { console.progress(""); };
+  const std::unique_ptr<const void, decltype(clear)> at_end(&console, clear);
+  ExportResult result = export_checkpoint(model, options);
+  console.progress("");
+  for (const std::string& text : result.diagnostics) console.warn(text);
+  return result;
+}
 
 nlohmann::ordered_json metrics_json(const ExportResult& result) {
   nlohmann::ordered_json json;
