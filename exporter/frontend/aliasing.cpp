@@ -205,7 +205,9 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   std::vector<ValueId> values;
   for (const auto& cell : written) {
     values.push_back(recorder_.tensor_value(cell->lanes));
-    if (!symbolic && !cell->from_weights) recorder_.set_constant(values.back(), cell->lanes[0]);
+    if (symbolic || cell->from_weights) continue;
+    stand_ins_.require_numbers(cell->lanes[0]);
+    recorder_.set_constant(values.back(), cell->lanes[0]);
   }
   recorder_.emit({info.schema, arguments, values, origin_, {}});
   if (changes_shape_only(schema.name())) {

@@ -26,6 +26,7 @@
 #include "exporter/frontend/examples.h"
 #include "exporter/frontend/journal.h"
 #include "exporter/frontend/recorder.h"
+#include "exporter/frontend/stand_ins.h"
 #include "exporter/frontend/value.h"
 
 namespace modelexport::frontend {
@@ -38,8 +39,9 @@ struct WeightWritten {
 
 class Interpreter {
  public:
+  // Where `numbers` is false, NeedsNumbers (stand_ins.h) may be thrown.
   Interpreter(const Checkpoint& checkpoint, const Examples& examples,
-              const std::set<const void*>& written_weights);
+              const std::set<const void*>& written_weights, bool numbers);
   Program run();
 
  private:
@@ -186,7 +188,7 @@ class Interpreter {
   void find_carried(Loop& loop);
   bool run_iteration(Loop& loop, int64_t iteration);  // the condition it ends with, in lane 0
   void observe(Loop& loop, WorldId world);
-  static Val snapshot(const Val& val, const Worlds& world);
+  Val snapshot(const Val& val, const Worlds& world);
   static void add_ends(const Loop& loop, size_t index, std::vector<Val>& versions);
   Val join(const std::vector<Val>& versions, std::vector<ValueId>& values);
   Val join_optional(const std::vector<Val>& versions, bool absent, std::vector<ValueId>& values);
@@ -201,6 +203,7 @@ class Interpreter {
   const Examples& examples_;
   const std::set<const void*>& written_weights_;
   Recorder recorder_;
+  StandIns stand_ins_;
   WorldTree world_tree_;
   Worlds worlds_;                // current; lane i is world worlds_->ids[i]
   Worlds examples_worlds_;       // one per example

@@ -85,6 +85,22 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
   return checkpoint;
 }
 
+// Adds the storages of the weights that forward writes to.
+Program walk(const Checkpoint& checkpoint, const Examples& examples,
+             std::set<const void*>& written) {
+  bool numbers = false;  // whether the walk depends on what is computed from large weights
+  for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
+    try {
+      return Interpreter(checkpoint, examples, written, numbers).run();
+    } catch (const WeightWritten& weight) {
+      written.insert(weight.storage);
+    } catch (const NeedsNumbers&) {
+      numbers = true;
+    }
+  }
+  throw Error(ErrorKind::internal, "the walk does not settle which weights forward writes to");
+}
+
 }  // namespace
 
 struct LiveModule::Impl {
@@ -123,9 +139,19 @@ LiveModule::LiveModule(LiveModule&&) noexcept = default;
 void LiveModule::set_examples(const InputOptions& options) {
   const at::NoGradGuard no_grad;
   auto& [checkpoint, examples] = *impl_;
-  examples = make_examples(checkpoint.module, options, checkpoint.traced_inputs);
+  // A walk does not read large weights, as running forward does.
+  const QuickTrial walks = [&checkpoint = checkpoint](const Example& example) {
+    try {
+      std::set<const void*> written;
+      walk(checkpoint, {.examples = {example}}, written);
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  };
+  examples = make_examples(checkpoint.module, options, checkpoint.traced_inputs, walks);
   if (options.dynamic_auto) {
-    examples = find_dynamic_dims(checkpoint.module, std::move(examples), options.seed);
+    examples = find_dynamic_dims(checkpoint.module, std::move(examples), options.seed, walks);
   }
 }
 
@@ -136,20 +162,13 @@ Program LiveModule::tree() const { return Recorder(impl_->checkpoint).take(); }
 Program LiveModule::trace() {
   const at::NoGradGuard no_grad;
   std::set<const void*> written;
-  for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
-    try {
-      Program program = Interpreter(impl_->checkpoint, impl_->given(), written).run();
-      for (const auto& name : impl_->names_in(written)) {
-        program.warnings.push_back(fmt::format(
-            "{} is changed by forward; the exported model does not keep the change between calls",
-            name));
-      }
-      return program;
-    } catch (const WeightWritten& weight) {
-      written.insert(weight.storage);
-    }
+  Program program = walk(impl_->checkpoint, impl_->given(), written);
+  for (const auto& name : impl_->names_in(written)) {
+    program.warnings.push_back(fmt::format(
+        "{} is changed by forward; the exported model does not keep the change between calls",
+        name));
   }
-  throw Error(ErrorKind::internal, "the walk does not settle which weights forward writes to");
+  return program;
 }
 
 size_t LiveModule::example_count() const { return impl_->given().examples.size(); }

@@ -175,7 +175,7 @@ std::vector<std::vector<c10::IValue>> Interpreter::run_lanes(Node* node, const N
     for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
     std::string failure;
     try {
-      info.operation(stack);
+      stand_ins_.run(*info.op, info.operation, info.written, info.metadata_only, stack);
     } catch (const c10::Error& error) {
       failure = error.what_without_backtrace();
     } catch (const std::exception& error) {
@@ -212,6 +212,7 @@ std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lane
   const at::Tensor& first = cell->lanes[0];
   const bool small_integers = !first.is_floating_point() && first.numel() <= 1024;
   if (!symbolic && (!from_weights || small_integers) && !first.is_quantized()) {
+    stand_ins_.require_numbers(first);
     recorder_.set_constant(cell->value, first);
   }
   return cell;
