@@ -49,8 +49,8 @@ struct Examples {
   std::map<std::string, std::pair<int64_t, int64_t>> ranges;
 };
 
-// A quicker way than running forward to see that it takes an example. False: run it to know.
-using QuickTrial = std::function<bool(const Example&)>;
+// A quicker way than running forward to see whether it takes an example. nullopt: run it to know.
+using QuickTrial = std::function<std::optional<bool>(const Example&)>;
 
 // `traced_inputs`: arguments with the dtypes and sizes recorded in the checkpoint, or empty.
 // With named dynamic dimensions, further examples are made at other sizes. dynamic_auto is handled

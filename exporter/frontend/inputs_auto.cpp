@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "exporter/error.h"
 #include "exporter/frontend/module_state.h"
@@ -44,7 +46,6 @@ class Trials {
   }
 
   const Sizes& base() const { return base_; }
-  const std::string& failure() const { return failure_; }
 
   std::vector<DimRef> dims() const {
     std::vector<DimRef> all;
@@ -66,20 +67,16 @@ class Trials {
   }
 
   bool runs(const Sizes& sizes) {
-    const at::NoGradGuard no_grad;
     const Example example = make(sizes);
-    if (quick_trial_ && quick_trial_(example)) return true;
-    // Without it the first runs at each size are spent on profiling and optimising.
-    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
-    bool ran = true;
-    try {
-      module_.forward(example.arguments);
-    } catch (const std::exception& error) {
-      failure_ = reason_of(error);
-      ran = false;
-    }
-    state_.restore();
-    return ran;
+    const std::optional<bool> known = quick_trial_ ? quick_trial_(example) : std::nullopt;
+    if (known && !*known) failed_ = sizes;
+    return known ? *known : runs_for_real(example);
+  }
+
+  // Why it did not, the last time that it did not.
+  std::string failure() {
+    if (failed_) runs_for_real(make(*std::exchange(failed_, std::nullopt)));
+    return failure_;
   }
 
   bool runs(const Sizes& from, const Move& move) {
@@ -94,6 +91,22 @@ class Trials {
   std::string describe_at(const Sizes& sizes) const { return describe(forward_, make(sizes)); }
 
  private:
+  bool runs_for_real(const Example& example) {
+    const at::NoGradGuard no_grad;
+    // Without it the first runs at each size are spent on profiling and optimising.
+    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
+    bool ran = true;
+    try {
+      module_.forward(example.arguments);
+    } catch (const std::exception& error) {
+      failure_ = reason_of(error);
+      failed_.reset();
+      ran = false;
+    }
+    state_.restore();
+    return ran;
+  }
+
   torch::jit::Module module_;
   const c10::FunctionSchema& forward_;
   const Examples& given_;
@@ -103,6 +116,7 @@ class Trials {
   std::vector<FlatInput> inputs_;
   Sizes base_;
   std::string failure_;
+  std::optional<Sizes> failed_;  // without having been run: failure_ is not known yet
 };
 
 // Changes worth trying for a dimension: most take any size; some only multiples of a patch or a

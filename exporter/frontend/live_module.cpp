@@ -144,9 +144,9 @@ void LiveModule::set_examples(const InputOptions& options) {
     try {
       std::set<const void*> written;
       walk(checkpoint, {.examples = {example}}, written);
-      return true;
-    } catch (const std::exception&) {
-      return false;
+      return std::optional(true);
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::usage ? std::optional(false) : std::nullopt;
     }
   };
   examples = make_examples(checkpoint.module, options, checkpoint.traced_inputs, walks);
