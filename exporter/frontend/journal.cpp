@@ -36,19 +36,18 @@ void Journal::save_data(WorldId world, const at::Tensor& tensor) {
 
 void Journal::take_over(const Journal& inner) {
   for (const Cell& entry : inner.cells) {
-    const auto same = [&](const Cell& own) { return own.cell == entry.cell; };
-    const auto own = std::find_if(cells.begin(), cells.end(), same);
-    if (own == cells.end()) {
+    const auto [index, is_new] = indices_.try_emplace(entry.cell.get(), cells.size());
+    if (is_new) {
       cells.push_back(entry);
     } else {
-      own->written |= entry.written;
+      cells[index->second].written |= entry.written;
     }
   }
   for (const auto& entry : inner.lists) {
-    if (!has(lists, entry.first)) lists.push_back(entry);
+    if (indices_.try_emplace(entry.first.get(), lists.size()).second) lists.push_back(entry);
   }
   for (const auto& entry : inner.dicts) {
-    if (!has(dicts, entry.first)) dicts.push_back(entry);
+    if (indices_.try_emplace(entry.first.get(), dicts.size()).second) dicts.push_back(entry);
   }
 }
 
