@@ -81,6 +81,7 @@ Program Interpreter::run() {
   for (size_t i = 0; i < program.symbols.size(); ++i) {
     recorder_.name_symbol(symbol_dim(i), fmt::format("s{}", i));
   }
+  warn_of_complex_ports();
   for (const Port& port : program.inputs) program.body.inputs.push_back(port.value);
   for (const Port& port : program.outputs) program.body.outputs.push_back(port.value);
   return recorder_.take();

@@ -91,6 +91,7 @@ class Interpreter {
   OriginId origin_of(const torch::jit::Node* node, Frame& frame);
   std::string place_of(const torch::jit::Node* node, const Frame& frame) const;
   void output(const Val& val, const std::string& name);
+  void warn_of_complex_ports();
   Val weight(const at::Tensor& tensor);
   std::vector<Val> inputs_of_function(const torch::jit::Node* node, Frame& frame);
 

@@ -210,7 +210,8 @@ std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lane
   // What is computed from weights stays an operator on them, so that weights are never rewritten;
   // but small integers are indices and sizes, not weights.
   const at::Tensor& first = cell->lanes[0];
-  const bool small_integers = !first.is_floating_point() && first.numel() <= 1024;
+  const bool integers = !first.is_floating_point() && !first.is_complex();
+  const bool small_integers = integers && first.numel() <= 1024;
   if (!symbolic && (!from_weights || small_integers) && !first.is_quantized()) {
     recorder_.set_constant(cell->value, first);
   }

@@ -10,6 +10,7 @@
 #include "exporter/graph/verify.h"
 #include "exporter/lowering/builder.h"
 #include "exporter/lowering/call.h"
+#include "exporter/lowering/complex_program.h"
 #include "exporter/lowering/liveness.h"
 #include "exporter/lowering/registry.h"
 
@@ -56,7 +57,7 @@ class Driver {
   void lower_op(const Op& op) {
     const std::string& key = program_.schemas[op.schema].key;
     const Row* row = find_row(program_, op);
-    if (!row) return leave_out(op, "no lowering");
+    if (!row) return leave_out(op, find(key) ? "no lowering for complex tensors" : "no lowering");
     const size_t depth = builder_.depth();
     const size_t first_new = builder_.value_count();
     try {
@@ -162,6 +163,11 @@ class Driver {
 }  // namespace
 
 Result lower(const Program& program, const Options& options) {
+  if (has_complex(program)) {
+    Program real = program;
+    rewrite_complex(real);
+    return Driver(real, options).run();
+  }
   return Driver(program, options).run();
 }
 

@@ -168,8 +168,10 @@ std::string Trial::failure(int opset) const {
     failure += "onnx's checker: " + text + "\n";
   const runtime::Session session(path, {});
   for (const Run& run : runs_of(case_)) {
-    const std::vector<HostValue> inputs =
-        make_inputs(case_, run.size_set, seed_of(case_) + run.seed);
+    std::vector<HostValue> inputs = make_inputs(case_, run.size_set, seed_of(case_) + run.seed);
+    for (HostValue& input : inputs) {
+      for (HostTensor& tensor : input.tensors) tensor = as_pairs(std::move(tensor));
+    }
     const std::string text =
         compare_outputs(case_, program, traced_->module.run(inputs), session.run(inputs));
     if (!text.empty()) failure += fmt::format("with {}:\n{}", run.name, text);
