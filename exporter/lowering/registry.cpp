@@ -5,6 +5,7 @@
 #include <map>
 
 #include "exporter/error.h"
+#include "exporter/lowering/linalg.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -31,6 +32,12 @@ const Table& table() {
           scalar_table(),        scalar_math_table(), control_table()}) {
       join(table, rows);
     }
+    for (std::span<const Row> rows :
+         {linear_system_rows(), factorization_rows(), matrix_function_rows(), bessel_rows(),
+          orthogonal_rows(), ctc_rows(), fractional_pool_rows(), histogram_rows(), quantile_rows(),
+          segment_rows()}) {
+      join(table, rows);
+    }
     return table;
   }();
   return kTable;
@@ -55,6 +62,10 @@ const Row* find_in(const Table& table, std::string_view key) {
 const Row* find(std::string_view key) { return find_in(table(), key); }
 
 const Row* find_for_sequence(std::string_view key) { return find_in(tables_of_sequences(), key); }
+
+bool is_lowered(std::string_view key) {
+  return find(key) != nullptr || find_for_sequence(key) != nullptr;
+}
 
 std::vector<std::string_view> keys() {
   Table all = table();

@@ -30,6 +30,9 @@ const Row* find(std::string_view key);
 // those have lowerings of their own, also where the key is that of an ordinary operator (aten::cat).
 const Row* find_for_sequence(std::string_view key);
 
+// Whether find() or find_for_sequence() has a lowering.
+bool is_lowered(std::string_view key);
+
 // All keys, sorted.
 std::vector<std::string_view> keys();
 
