@@ -208,11 +208,18 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   const auto lanes = run_lanes(node, info, inputs, frame);
 
   std::vector<ValueId> values;
+  std::vector<Val> results;  // if it has some of its own
+  const bool has_results = info.functional->returns().size() > written.size();
+  for (size_t i = 0; i < lanes.size() && has_results; ++i) {
+    results.push_back(result(lanes[i], symbolic, false, false, values));
+  }
+  const auto first_written = static_cast<std::ptrdiff_t>(values.size());
   for (const auto& cell : written) {
     values.push_back(recorder_.tensor_value(cell->lanes));
     if (!symbolic && !cell->from_weights) recorder_.set_constant(values.back(), cell->lanes[0]);
   }
   recorder_.emit({info.schema, arguments, values, origin_, {}});
+  values.erase(values.begin(), values.begin() + first_written);
   if (changes_shape_only(schema.name())) {
     auto hidden = std::make_shared<TensorCell>(*written[0]);
     hidden->lanes = before;
@@ -222,8 +229,7 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   } else {
     for (size_t i = 0; i < written.size(); ++i) write(written[i], values[i], symbolic);
   }
-  std::vector<Val> results;
-  if (!node->outputs().empty() && !adopt_same(inputs, lanes, results)) {
+  if (!has_results && !node->outputs().empty() && !adopt_same(inputs, lanes, results)) {
     throw Error(ErrorKind::internal,
                 key_of(schema) + " returns something else than what it writes to");
   }
@@ -300,6 +306,15 @@ ValueId Interpreter::write_back(const TensorCell& view, const std::shared_ptr<Te
   if (key == "aten::diagonal") {
     return emit("aten::diagonal_scatter", {"self", "src", "offset", "dim1", "dim2"},
                 {whole, part, step.arguments.at(1), step.arguments.at(2), step.arguments.at(3)},
+                like);
+  }
+  const auto is_zero = [](const Argument& argument) {
+    const auto* number = std::get_if<int64_t>(&argument);
+    return number != nullptr && *number == 0;
+  };
+  if (key == "aten::narrow" && is_zero(step.arguments.at(2))) {  // its end is its length
+    return emit("aten::slice_scatter", {"self", "src", "dim", "start", "end", "step"},
+                {whole, part, step.arguments.at(1), int64_t{0}, step.arguments.at(3), int64_t{1}},
                 like);
   }
   if (key == "aten::narrow") return slice_scatter(integer(step.arguments.at(1)));

@@ -137,12 +137,12 @@ std::string LiveModule::signature() const { return signature_text(impl_->schema(
 
 Program LiveModule::tree() const { return Recorder(impl_->checkpoint).take(); }
 
-Program LiveModule::trace() {
+Program LiveModule::trace(const IsLowered& is_lowered) {
   const at::NoGradGuard no_grad;
   std::set<const void*> written;
   for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
     try {
-      Program program = Interpreter(impl_->checkpoint, impl_->given(), written).run();
+      Program program = Interpreter(impl_->checkpoint, impl_->given(), written, is_lowered).run();
       for (const auto& name : impl_->names_in(written)) {
         program.warnings.push_back(fmt::format(
             "{} is changed by forward; the exported model does not keep the change between calls",

@@ -56,6 +56,7 @@ class Driver {
 
   void lower_op(const Op& op) {
     const std::string& key = program_.schemas[op.schema].key;
+    if (bind_empty(op)) return;
     const Row* row = find_row(program_, op);
     if (!row) return leave_out(op, find(key) ? "no lowering for complex tensors" : "no lowering");
     const size_t depth = builder_.depth();
@@ -73,6 +74,25 @@ class Driver {
       throw Error(ErrorKind::internal,
                   fmt::format("lowering {} in {}: {}", key, place(op.origin), error.what()));
     }
+  }
+
+  // Results that never have an element need no operator.
+  bool bind_empty(const Op& op) {
+    const auto is_empty = [&](modelexport::ValueId id) {
+      if (id == kNone) return true;
+      const modelexport::Value& value = program_.values[id];
+      return value.kind == Kind::tensor && is_static(value.shape) &&
+             element_count(value.shape) == 0;
+    };
+    if (op.outputs.empty() || !op.blocks.empty() || !std::ranges::all_of(op.outputs, is_empty)) {
+      return false;
+    }
+    for (modelexport::ValueId id : op.outputs) {
+      if (id == kNone || builder_.is_free(id)) continue;
+      const modelexport::Value& value = program_.values[id];
+      builder_.bind(id, builder_.constant(value.dtype, value.shape, ""));
+    }
+    return true;
   }
 
   static std::vector<V> call_lowering(const Row& row, Call& call) {

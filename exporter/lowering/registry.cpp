@@ -5,6 +5,7 @@
 #include <map>
 
 #include "exporter/error.h"
+#include "exporter/lowering/linalg.h"
 
 namespace modelexport::lowering {
 namespace {
@@ -29,6 +30,12 @@ const Table& table() {
           normalization_table(), activation_table(),  attention_table(),   recurrent_table(),
           embedding_table(),     resize_table(),      random_table(),      loss_table(),
           scalar_table(),        scalar_math_table(), control_table(),     frequency_table()}) {
+      join(table, rows);
+    }
+    for (std::span<const Row> rows :
+         {linear_system_rows(), factorization_rows(), matrix_function_rows(), bessel_rows(),
+          orthogonal_rows(), ctc_rows(), fractional_pool_rows(), histogram_rows(), quantile_rows(),
+          segment_rows()}) {
       join(table, rows);
     }
     return table;
@@ -67,6 +74,10 @@ const Row* find(std::string_view key) { return find_in(table(), key); }
 const Row* find_for_sequence(std::string_view key) { return find_in(tables_of_sequences(), key); }
 
 const Row* find_for_complex(std::string_view key) { return find_in(tables_of_complex(), key); }
+
+bool is_lowered(std::string_view key) {
+  return find(key) || find_for_sequence(key) || find_for_complex(key);
+}
 
 std::vector<std::string_view> keys() {
   Table all = table();

@@ -34,6 +34,9 @@ const Row* find_for_sequence(std::string_view key);
 // and most operators have been rewritten by then (complex_program.h).
 const Row* find_for_complex(std::string_view key);
 
+// Whether one of the three has a lowering.
+bool is_lowered(std::string_view key);
+
 // All keys, sorted.
 std::vector<std::string_view> keys();
 
