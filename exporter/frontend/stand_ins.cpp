@@ -156,6 +156,36 @@ bool shapes_follow_from_shapes(const torch::jit::Operator& op) {
          (name.ends_with('_') && is_known_by_shapes(name.substr(0, name.size() - 1)));
 }
 
+// Whether an index may point outside of what it is into, which its shape does not tell.
+bool points_outside(const c10::FunctionSchema& schema, const torch::jit::Stack& stack) {
+  static const std::unordered_set<std::string_view> kAlongDim = {
+      "aten::gather",     "aten::take_along_dim", "aten::index_select", "aten::scatter",
+      "aten::index_fill", "aten::index_copy",     "aten::index_add"};
+  const std::string_view name = schema.name();
+  const auto outside = [](const at::Tensor& index, int64_t least, int64_t size) {
+    if (!at::isIntegralType(index.scalar_type(), false) || index.numel() == 0) return false;
+    const auto [min, max] = at::aminmax(index);
+    return min.item<int64_t>() < least || max.item<int64_t>() >= size;
+  };
+  const auto size = [&](int64_t dim) {
+    const at::Tensor& into = stack.at(0).toTensor();
+    return into.dim() == 0 ? 1 : into.size(dim);
+  };
+  if (name == "aten::embedding") return outside(stack.at(1).toTensor(), 0, size(0));
+  if (kAlongDim.contains(name) && stack.at(1).isInt()) {
+    return outside(stack.at(2).toTensor(), 0, size(stack[1].toInt()));
+  }
+  if (name != "aten::index" && name != "aten::index_put") return false;
+  bool any = false;
+  for (int64_t dim = 0; const c10::IValue& index : stack.at(1).toListRef()) {
+    if (index.isTensor() && index.toTensor().defined()) {
+      any |= outside(index.toTensor(), -size(dim), size(dim));
+    }
+    ++dim;
+  }
+  return any;
+}
+
 // Boolean masks among the indices of aten::index find sizes; numbers do not.
 bool has_mask(const c10::IValue& indices) {
   bool any = false;
@@ -176,8 +206,10 @@ void StandIns::add(const at::Tensor& tensor) {
   storages_.try_emplace(storage_of(tensor), tensor.storage().getWeakStorageImpl());
 }
 
-void StandIns::require_numbers(const at::Tensor& tensor) const {
-  if (contains(tensor)) throw NeedsNumbers();
+void StandIns::require_numbers(const c10::IValue& value) const {
+  for_each_tensor(value, [&](const at::Tensor& tensor) {
+    if (contains(tensor)) throw NeedsNumbers();
+  });
 }
 
 bool StandIns::is_large_weight(const at::Tensor& tensor) const {
@@ -188,6 +220,7 @@ bool StandIns::is_large_weight(const at::Tensor& tensor) const {
 bool StandIns::run_on_shapes(const torch::jit::Operator& op,
                              const std::function<void(torch::jit::Stack&)>& operation,
                              torch::jit::Stack& stack) {
+  if (points_outside(op.schema(), stack)) return false;  // the real run will tell
   torch::jit::Stack metas;
   std::unordered_set<const c10::StorageImpl*> inputs;
   for (const c10::IValue& value : stack) {
@@ -207,6 +240,7 @@ bool StandIns::run_on_shapes(const torch::jit::Operator& op,
   bool fresh = true;  // not views of the inputs, which are to be views of the real ones
   for (const c10::IValue& value : metas) {
     fresh &= value.isTensor() && value.toTensor().defined() && value.toTensor().is_meta() &&
+             !value.toTensor().is_conj() && !value.toTensor().is_neg() &&
              !inputs.contains(storage_of(value.toTensor()));
   }
   if (!fresh) return false;

@@ -29,8 +29,8 @@ class StandIns {
 
   bool contains(const at::Tensor& tensor) const;
   void add(const at::Tensor& tensor);
-  // Throws NeedsNumbers if the tensor is one.
-  void require_numbers(const at::Tensor& tensor) const;
+  // Throws NeedsNumbers if the value is or holds one.
+  void require_numbers(const c10::IValue& value) const;
 
   // Runs an operator on what the stack holds, or on its shapes alone. `written`: the arguments it
   // writes to; `metadata_only`: it looks at nothing but shapes, dtypes and the like.
