@@ -159,8 +159,8 @@ class Retagger {
     return {how, is_one ? *tags[0] : common_ancestor(tags, node)};
   }
 
-  // What the next values that the original has were made of, and before them of what reads the same
-  // weights.
+  // What the next values that the original has were made of; where the node reads an input or a
+  // weight, only what reads that too.
   Indexes on_the_way(size_t index) const {
     Indexes all;
     std::vector<size_t> pending = {index};

@@ -4,7 +4,7 @@
 // A node that makes a value of the original stands for the original nodes that made it out of what
 // is still there: one of them, or several that were fused, whose lowest common ancestor it takes. A
 // node that makes a value that the original does not have is part of what the next such values
-// were made of; where it reads a weight, only of what read that weight.
+// were made of; where it reads an input or a weight of the model, only of what read that too.
 #pragma once
 
 #include <cstddef>

@@ -94,7 +94,8 @@ TEST(Retag, NewNodesArePlacedByDataFlowAndWeights) {
                       {}};
   const auto nodes = retag(optimised, original());
   EXPECT_EQ(nodes[0].how, Retagged::by_flow);
-  EXPECT_EQ(value(nodes[0].tags, kNameScopes), "['', 'Reshape']");
+  EXPECT_EQ(value(nodes[0].tags, kNameScopes), "['', 'lin', 'Reshape']");
+  EXPECT_EQ(value(nodes[2].tags, kNameScopes), "['', 'Reshape']");
   EXPECT_EQ(value(nodes[1].tags, kNameScopes), "['', 'lin', 'Gemm']");
   EXPECT_EQ(nodes[3].how, Retagged::fused);
 }
