@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "exporter/cli/command.h"
+#include "exporter/frontend/quantized_operators.h"
 #include "exporter/lowering/registry.h"
 
 namespace modelexport::cli {
@@ -18,9 +20,13 @@ struct OpsCommand {
 
   void run() {
     std::vector<std::string> keys;
-    for (const std::string_view key : lowering::keys()) {
-      if (key.find(filter) != std::string_view::npos) keys.emplace_back(key);
+    for (const auto& operators : {lowering::keys(), frontend::quantized_operators()}) {
+      for (const std::string_view key : operators) {
+        const bool is_own = key.starts_with("quantized_decomposed::");  // the frontend's, in between
+        if (!is_own && key.find(filter) != std::string_view::npos) keys.emplace_back(key);
+      }
     }
+    std::ranges::sort(keys);
     if (console.json) {
       fmt::print("{}\n", nlohmann::ordered_json{{"operators", keys}, {"opsets", {17, 23}}}.dump(2));
     }

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
@@ -26,7 +27,8 @@ namespace {
 constexpr int kMaxRestarts = 1000;
 
 HostTensor host_tensor(const std::string& name, const at::Tensor& tensor) {
-  const at::Tensor plain = tensor.detach().resolve_conj().resolve_neg().contiguous();
+  const at::Tensor numbers = tensor.is_quantized() ? tensor.int_repr() : tensor.detach();
+  const at::Tensor plain = numbers.resolve_conj().resolve_neg().contiguous();
   HostTensor result{name, dtype_of(plain.scalar_type()), plain.sizes().vec(), {}};
   result.bytes.resize(plain.nbytes());
   if (plain.nbytes() > 0) std::memcpy(result.bytes.data(), plain.const_data_ptr(), plain.nbytes());
@@ -63,6 +65,11 @@ void flatten_output(const c10::IValue& value, std::vector<HostValue>& flat) {
   }
 }
 
+// LibTorch's warnings are for those who write the module: deprecated operators, above all.
+class Silence : public c10::WarningHandler {
+  void process(const c10::Warning&) override {}
+};
+
 void load_library(const std::string& path) {
   if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     throw Error(ErrorKind::usage, fmt::format("cannot load the library {}: {}", path, dlerror()));
@@ -74,6 +81,12 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
   at::set_num_threads(1);
   // oneDNN's LSTM writes beyond its outputs where the hidden size is small (seen with 4).
   at::globalContext().setUserEnabledMkldnn(false);
+  const auto& engines = at::globalContext().supportedQEngines();
+  if (std::find(engines.begin(), engines.end(), at::QEngine::FBGEMM) != engines.end()) {
+    at::globalContext().setQEngine(at::QEngine::FBGEMM);  // the default one may choose oneDNN
+  }
+  static Silence silence;
+  c10::WarningUtils::set_warning_handler(&silence);
   torch::jit::setGraphExecutorOptimize(false);
   torch::jit::getExecutorMode() = false;
   for (const auto& library : libraries) load_library(library);

@@ -104,6 +104,11 @@ std::optional<std::string> Builder::bytes_of(V value) const {
   return graph::contiguous_bytes(program_, program_.tensors[std::get<TensorId>(tensor->data)]);
 }
 
+std::optional<Dequantized> Builder::dequantized(V real) const {
+  const auto found = dequantized_.find(real.id);
+  return found == dequantized_.end() ? std::nullopt : std::optional(found->second);
+}
+
 // ---- nodes and blocks ---------------------------------------------------------------------------
 
 size_t Builder::append(Frame& frame, std::string op_type, std::string domain, std::vector<V> inputs,
