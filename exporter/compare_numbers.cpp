@@ -52,19 +52,27 @@ double range_of(const HostTensor& tensor) {
   return double{high} - low;
 }
 
-// Where a real number lies in the middle between two steps of a scale, LibTorch and ONNX Runtime
-// may take different ones.
+// What an output may differ by. Where a real number lies in the middle between two steps of a
+// scale, LibTorch and ONNX Runtime may take different ones.
+struct Step {
+  double size = 0;  // 0: none, as in modules that quantise nothing
+  std::string reason;
+};
+
 class QuantizationSteps {
  public:
   explicit QuantizationSteps(const Program& program) : program_(program) { visit(program.body); }
 
-  // The step of an output: the scale that it has, or else that of 7 bits for its own range. 0 for
-  // modules that quantise nothing.
-  double of(size_t output, const HostTensor& expected) const {
+  // By the scale that the output has, or else that of 7 bits for its own range.
+  Step of(size_t output, const HostTensor& expected) const {
     const bool has_any = quantizes_ && output < program_.outputs.size();
-    if (!has_any || expected.dtype != DType::f32) return 0;
+    if (!has_any || expected.dtype != DType::f32) return {};
     const auto own = scales_.find(program_.outputs[output].value);
-    return own != scales_.end() ? own->second : range_of(expected) / 127;
+    const bool is_known = own != scales_.end();
+    const double size = is_known ? own->second : range_of(expected) / 127;
+    return {size,
+            fmt::format("{:.3g}, one quantisation step ({})", size,
+                        is_known ? "its scale" : "its scale is not known: 1/127 of its range")};
   }
 
  private:
@@ -130,8 +138,11 @@ class NumberComparison {
     for (size_t i = 0; i < std::min(expected.size(), found.size()); ++i) {
       if (expected[i].is_sequence || i >= differences.size() || differences[i].matches) continue;
       const HostTensor& tensor = expected[i].tensors[0];
-      const double step = steps_.of(i, tensor) * 1.001;  // and what rounding adds
-      if (step > 0) differences[i] = analysis::compare(tensor, found[i].tensors[0], {.atol = step});
+      const Step step = steps_.of(i, tensor);
+      if (step.size == 0) continue;
+      const double atol = step.size * 1.001;  // and what rounding adds
+      differences[i] = analysis::compare(tensor, found[i].tensors[0], {.atol = atol});
+      differences[i].allowed = step.reason;
     }
     runs_.push_back({describe_inputs(inputs), std::move(differences)});
   }

@@ -182,11 +182,11 @@ bool Interpreter::run_fake_quantize(Node* node, const NodeInfo& info,
 bool Interpreter::read_quantization(const std::string& name, const std::vector<Val>& inputs,
                                     const std::vector<std::vector<c10::IValue>>& lanes,
                                     std::vector<Val>& results) {
-  if (name == "aten::q_per_channel_scales" || name == "aten::q_per_channel_zero_points") {
+  if (!reads_quantization(name)) return false;
+  if (name.starts_with("aten::q_per_channel")) {
     results.push_back(constant(lanes[0][0]));
     return true;
   }
-  if (name != "aten::q_scale" && name != "aten::q_zero_point") return false;
   const auto& quantization = *this->quantization(*quantized_cells(inputs).at(0));
   const Argument& part = name == "aten::q_scale" ? quantization.scale : quantization.zero_point;
   if (const auto* ref = std::get_if<ValueRef>(&part)) {

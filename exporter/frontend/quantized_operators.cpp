@@ -1,5 +1,6 @@
 #include "exporter/frontend/quantized_operators.h"
 
+#include <algorithm>
 #include <map>
 
 namespace modelexport::frontend {
@@ -157,6 +158,17 @@ const std::map<std::string_view, std::vector<RealStep>>& table() {
 const std::vector<RealStep>* real_steps(std::string_view key) {
   const auto found = table().find(key);
   return found == table().end() ? nullptr : &found->second;
+}
+
+bool reads_quantization(std::string_view key) {
+  static constexpr std::string_view kKeys[] = {"aten::q_per_channel_scales",
+                                               "aten::q_per_channel_zero_points", "aten::q_scale",
+                                               "aten::q_zero_point"};
+  return std::ranges::find(kKeys, key) != std::end(kKeys);
+}
+
+bool is_quantized_operator(std::string_view key) {
+  return real_steps(key) != nullptr || reads_quantization(key);
 }
 
 std::vector<std::string> split_arguments(std::string_view list) { return split(list, ','); }

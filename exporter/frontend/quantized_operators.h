@@ -27,7 +27,14 @@ const std::vector<RealStep>* real_steps(std::string_view key);
 // "a, [b, c], d" as its elements.
 std::vector<std::string> split_arguments(std::string_view list);
 
-// All operators of the table, sorted.
+// What an operator asks about a quantised tensor: answered where it stands, by what the frontend
+// knows of the tensor. "aten::q_scale".
+bool reads_quantization(std::string_view key);
+
+// Whether the frontend has a way of its own for the operator: one of the two.
+bool is_quantized_operator(std::string_view key);
+
+// All operators that real_steps() has, sorted.
 std::vector<std::string_view> quantized_operators();
 
 }  // namespace modelexport::frontend

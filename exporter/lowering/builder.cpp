@@ -104,9 +104,25 @@ std::optional<std::string> Builder::bytes_of(V value) const {
   return graph::contiguous_bytes(program_, program_.tensors[std::get<TensorId>(tensor->data)]);
 }
 
+// ---- quantised values ---------------------------------------------------------------------------
+
 std::optional<Dequantized> Builder::dequantized(V real) const {
   const auto found = dequantized_.find(real.id);
   return found == dequantized_.end() ? std::nullopt : std::optional(found->second);
+}
+
+// ---- complex values -----------------------------------------------------------------------------
+
+const std::pair<V, V>* Builder::parts_of(V pair) const {
+  for (const Frame& frame : frames_) {
+    if (const auto found = frame.parts.find(pair.id); found != frame.parts.end())
+      return &found->second;
+  }
+  return nullptr;
+}
+
+void Builder::note_parts(V pair, V real, V imaginary) {
+  frames_.back().parts.insert_or_assign(pair.id, std::pair{real, imaginary});
 }
 
 // ---- nodes and blocks ---------------------------------------------------------------------------
