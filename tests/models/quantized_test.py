@@ -52,7 +52,7 @@ def known_scales(model: onnx.ModelProto) -> dict[str, float]:
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     outputs = {output.name for output in model.graph.output}
     return {
-        node.output[0]: float(constants[node.input[1]])
+        node.output[0]: constants[node.input[1]].item()
         for node in model.graph.node
         if node.op_type == "DequantizeLinear" and node.output[0] in outputs and node.input[1] in constants
     }
