@@ -60,6 +60,9 @@ def main() -> int:
         print("skipped: valgrind is not installed")
         return 77
     recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    missing = [name for name in MODELS if name not in recorded]
+    if missing and not arguments.record:
+        sys.exit(f"count_instructions: nothing is recorded of {', '.join(missing)}: run it with --record first")
     counts, status = {}, 0
     with tempfile.TemporaryDirectory() as scratch:
         profiles = arguments.profile or pathlib.Path(scratch)
@@ -67,7 +70,7 @@ def main() -> int:
         for name in MODELS:
             checkpoint = checkpoint_of(name, arguments.checkpoints)
             counts[name] = count(arguments.command, checkpoint, profiles / f"{checkpoint.stem}.callgrind")
-            before = recorded.get(name)
+            before = recorded.get(name)  # none where it is recorded for the first time
             ratio = counts[name] / before if before else 1
             line = f"{name:<36} {counts[name] / 1e6:8.1f} million"
             print(line + (f", {ratio:.3f} of what is recorded" if before else ""), flush=True)

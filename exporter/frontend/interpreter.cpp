@@ -179,6 +179,7 @@ Val Interpreter::weight(const at::Tensor& tensor) {
     cell->value = recorder_.weight_value(id);
     cell->known = cell->from_weights = true;
     cell->base = std::make_shared<AliasBase>();
+    if (tensor.is_quantized()) cell->quantization = quantization_of(tensor);
     cell->worlds = examples_worlds_;  // it may be first read where only some worlds are current
     const bool written = written_weights_.contains(tensor.storage().data());
     for (size_t lane = 0; lane < examples_.examples.size(); ++lane) {

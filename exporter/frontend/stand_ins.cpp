@@ -41,6 +41,11 @@ bool is_tensors(const c10::IValue& value) {
   return value.isList() && all(value.toListRef());
 }
 
+bool is_plain(const at::Tensor& tensor) {
+  return tensor.layout() == at::kStrided && !tensor.is_quantized() && !tensor.is_conj() &&
+         !tensor.is_neg();
+}
+
 // nullopt where meta tensors cannot take the value's place.
 std::optional<c10::IValue> to_meta(const c10::IValue& value) {
   const auto meta = [](const at::Tensor& tensor) {
@@ -52,19 +57,15 @@ std::optional<c10::IValue> to_meta(const c10::IValue& value) {
     }
     return result;
   };
-  const auto plain = [](const at::Tensor& tensor) {
-    return tensor.layout() == at::kStrided && !tensor.is_quantized() && !tensor.is_conj() &&
-           !tensor.is_neg();
-  };
   if (value.isTensor()) {
     if (!value.toTensor().defined()) return value;
-    if (!plain(value.toTensor())) return std::nullopt;
+    if (!is_plain(value.toTensor())) return std::nullopt;
     return meta(value.toTensor());
   }
   if (value.isTensorList()) {
     c10::List<at::Tensor> list;
     for (const at::Tensor& tensor : value.toTensorVector()) {
-      if (!plain(tensor)) return std::nullopt;
+      if (!is_plain(tensor)) return std::nullopt;
       list.push_back(meta(tensor));
     }
     return list;
@@ -240,8 +241,7 @@ bool StandIns::run_on_shapes(const torch::jit::Operator& op,
   bool fresh = true;  // not views of the inputs, which are to be views of the real ones
   for (const c10::IValue& value : metas) {
     fresh &= value.isTensor() && value.toTensor().defined() && value.toTensor().is_meta() &&
-             !value.toTensor().is_conj() && !value.toTensor().is_neg() &&
-             !inputs.contains(storage_of(value.toTensor()));
+             is_plain(value.toTensor()) && !inputs.contains(storage_of(value.toTensor()));
   }
   if (!fresh) return false;
   for (c10::IValue& value : metas) {

@@ -81,10 +81,11 @@ def main(command: str, folder: str) -> None:
     positions = output / "positions.pt"
     torch.jit.script(Positions().eval()).save(str(positions))
     onnx_file = output / "positions.onnx"
-    checks.run(command, "export", positions, "-o", onnx_file, "--input", "x:float32[2,300,128]", "--dynamic", "auto")
+    checks.run(command, "export", positions, "-o", onnx_file, "--verify",
+               "--input", "x:float32[2,300,128]", "--dynamic", "auto")  # fmt: skip
     dims = dimensions(onnx_file)["x"]
     assert isinstance(dims[0], str) and isinstance(dims[1], str) and dims[2] == 128, dims
-    checks.check_numbers(checks.Session(onnx_file), torch.jit.load(str(positions)), (torch.randn(3, 300, 128),))
+    checks.check_numbers(checks.Session(onnx_file), torch.jit.load(str(positions)), {"x": torch.randn(3, 300, 128)})
     shutil.rmtree(output)
 
 

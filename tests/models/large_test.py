@@ -55,7 +55,7 @@ def main(command: str, folder: str, layers: str) -> None:
         assert measured["memory_peak_mb"] < MOST_MEMORY_MB, measured
         assert measured["coverage_percentage"] == 100 and measured["validation_success_rate"] == 1, measured
         check_file(output, checkpoint, data)
-        run(command, "validate", "--input", str(output), "--model", str(checkpoint))
+        run(command, "validate", "--input", str(output), "--model", str(checkpoint), *inputs)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
     print(f"largest process: {peak:.0f} MB")
     shutil.rmtree(work)
