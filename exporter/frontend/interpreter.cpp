@@ -97,7 +97,9 @@ Val Interpreter::call_function(torch::jit::Function& function, std::vector<Val> 
   for (size_t i = arguments.size(); i < formals.size(); ++i) {
     arguments.push_back(constant(formals[i].default_value().value()));
   }
-  for (size_t i = 0; i < arguments.size(); ++i) set(frame, graph->inputs()[i], arguments[i]);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    set(frame, graph->inputs()[i], std::move(arguments[i]));
+  }
   run_nodes(graph->block(), frame);
   if (graph->outputs().size() == 1) return get(frame, graph->outputs()[0]);
   auto tuple = std::make_shared<TupleVal>();
@@ -133,13 +135,40 @@ Val Interpreter::call_method(const Node* node, const std::string& name, std::vec
 }
 
 void Interpreter::run_nodes(const torch::jit::Block* block, Frame& frame) {
-  for (Node* node : const_cast<torch::jit::Block*>(block)->nodes()) run_node(node, frame);
+  const LastUses& last_uses = last_uses_of(block);
+  for (Node* node : const_cast<torch::jit::Block*>(block)->nodes()) {
+    run_node(node, frame);
+    if (const auto used = last_uses.find(node); used != last_uses.end()) {
+      for (const auto* value : used->second) frame.values.erase(value);
+    }
+  }
 }
 
 void Interpreter::run_node(Node* node, Frame& frame) {
   if (run_structural(node, frame)) return;
   if (run_container(node, frame)) return;
   run_operator(node, inputs_of(node, frame), frame);
+}
+
+// Values that a block defines, by the node after which nothing reads them any more. Those it
+// returns are not among them.
+const Interpreter::LastUses& Interpreter::last_uses_of(const torch::jit::Block* block) {
+  const auto [found, is_new] = last_uses_.try_emplace(block);
+  if (!is_new) return found->second;
+  const auto add = [&](const torch::jit::Value* value, const Node* last) {
+    for (const auto& use : value->uses()) {
+      const Node* user = use.user;
+      while (user->owningBlock() != block) user = user->owningBlock()->owningNode();
+      if (user == block->return_node()) return;
+      if (last == nullptr || user->isAfter(last)) last = user;
+    }
+    if (last != nullptr) found->second[last].push_back(value);
+  };
+  for (const auto* input : block->inputs()) add(input, nullptr);
+  for (const Node* node : block->nodes()) {
+    for (const auto* output : node->outputs()) add(output, node);
+  }
+  return found->second;
 }
 
 // ---- values of a frame

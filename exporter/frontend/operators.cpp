@@ -80,7 +80,8 @@ bool has_tag(const torch::jit::Operator& op, at::Tag tag) {
 }
 
 // The schema of the same operator without side effects: aten::add.Tensor for aten::add_.Tensor and
-// for aten::add.out. Its arguments are those of `schema`, without `out`. nullptr if there is none.
+// for aten::add.out. Its arguments are those of `schema`, without `out`; the first may have another
+// name (aten::dropout_). nullptr if there is none.
 const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
   std::string name = schema.name();
   size_t arguments = schema.arguments().size();
@@ -99,7 +100,7 @@ const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
     if (other.is_mutable() || other.arguments().size() != arguments) continue;
     bool same = true;
     for (size_t i = 0; i < arguments && same; ++i) {
-      same = other.arguments()[i].name() == schema.arguments()[i].name() &&
+      same = (i == 0 || other.arguments()[i].name() == schema.arguments()[i].name()) &&
              *other.arguments()[i].type() == *schema.arguments()[i].type();
     }
     if (same && (twin == nullptr || other.overload_name() == schema.overload_name())) twin = &other;
@@ -348,6 +349,7 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
     return;
   }
   origin_ = origin_of(node, frame);
+  if (node->kind() == c10::aten::as_strided) refer_to_storage(inputs);
   std::vector<Argument> arguments = this->arguments(inputs);
   std::vector<ValueId> values;
   for (const auto& output : lanes) {
