@@ -10,6 +10,7 @@
 #include "analysis/sharing.h"
 #include "analysis/sharing_json.h"
 #include "analysis/structure.h"
+#include "exporter/program/module_tensor.h"
 #include "tagging/tags.h"
 
 namespace modelexport::analysis {
@@ -129,7 +130,9 @@ class HierarchyWriter {
     for (const ModuleCheck& checked : check_.modules) {
       const Module& module = program_.modules[checked.module];
       int64_t elements = 0;
-      for (TensorId id : module.parameters) elements += program_.tensors[id].element_count();
+      for (TensorId id : module.parameters) {
+        elements += module_element_count(program_.tensors[id]);
+      }
       json_.begin_object();
       json_.member("path", module.path);
       json_.member("class", module.class_name);
@@ -289,7 +292,9 @@ class HierarchyWriter {
       json_.begin_object();
       json_.member("found_in_onnx", parameter.found());
       json_.member("required", parameter.required);
-      json_.member("pytorch_shape", parameter.shape);
+      const Tensor& tensor = program_.tensors[parameter.tensor];
+      json_.member("pytorch_shape", module_sizes(tensor));
+      if (tensor.is_complex) json_.member("complex", true);
       if (parameter.found()) {
         json_.member("found_as", parameter.found_as);
         json_.member("transposed", parameter.transposed);

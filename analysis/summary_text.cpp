@@ -6,6 +6,7 @@
 #include <set>
 
 #include "analysis/sharing_json.h"
+#include "exporter/program/module_tensor.h"
 #include "tagging/number_text.h"
 
 namespace modelexport::analysis {
@@ -44,7 +45,7 @@ std::vector<Totals> totals(const ModelSummary& model) {
   for (ModuleId id = modules.size(); id-- > 0;) {
     tensors[id].insert(modules[id].parameters.begin(), modules[id].parameters.end());
     for (TensorId tensor : tensors[id]) {
-      out[id].parameters += model.tree.tensors[tensor].element_count();
+      out[id].parameters += module_element_count(model.tree.tensors[tensor]);
       out[id].bytes += byte_count(model.tree.tensors[tensor]);
     }
     out[id].nodes += nodes[id];
@@ -131,8 +132,8 @@ class SummaryWriter {
       json_.member("name", tensor.name);
       json_.member("aliases", tensor.aliases);
       json_.member("kind", tensor.role == Role::parameter ? "parameter" : "buffer");
-      json_.member("dtype", name(tensor.dtype));
-      json_.member("shape", tensor.sizes);
+      json_.member("dtype", name(module_dtype(tensor)));
+      json_.member("shape", module_sizes(tensor));
       json_.member("bytes", byte_count(tensor));
       json_.end_object();
     }

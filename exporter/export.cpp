@@ -11,6 +11,7 @@
 #include "exporter/check_written.h"
 #include "exporter/error.h"
 #include "exporter/lower_program.h"
+#include "exporter/lowering/registry.h"
 #include "exporter/onnx/writer.h"
 #include "tagging/hierarchy.h"
 
@@ -93,7 +94,7 @@ std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& resul
 
 Program trace(frontend::LiveModule& module) {
   try {
-    return module.trace();
+    return module.trace(lowering::is_lowered);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::usage) throw;
     throw Error(ErrorKind::usage,

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "exporter/graph/scopes.h"
+#include "exporter/program/module_tensor.h"
 #include "tagging/hierarchy.h"
 #include "tagging/number_text.h"
 
@@ -126,7 +127,7 @@ class Tree {
     tensors.erase(std::unique(tensors.begin(), tensors.end()), tensors.end());
     for (TensorId id : tensors) {
       const Tensor& tensor = program_.tensors[id];
-      row.parameters += tensor.element_count();
+      row.parameters += module_element_count(tensor);
       row.bytes += tensor.element_count() * static_cast<int64_t>(byte_size(tensor.dtype));
     }
     out.push_back(std::move(row));

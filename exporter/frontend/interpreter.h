@@ -4,6 +4,7 @@
 //
 //   interpreter.cpp  frames, calls, scopes, structural (prim) nodes
 //   operators.cpp    nodes that LibTorch has an operator for
+//   decomposed.cpp   those that are walked as the operators they call
 //   aliasing.cpp     views and in-place updates made functional
 //   containers.cpp   operators on lists and dicts that hold symbolic values
 //   branches.cpp     If; merging.cpp: what its branches leave
@@ -38,8 +39,10 @@ struct WeightWritten {
 
 class Interpreter {
  public:
+  // Operators that is_lowered(key) says no to are walked as what they call, if they have a
+  // decomposition.
   Interpreter(const Checkpoint& checkpoint, const Examples& examples,
-              const std::set<const void*>& written_weights);
+              const std::set<const void*>& written_weights, const IsLowered& is_lowered);
   Program run();
 
  private:
@@ -49,6 +52,9 @@ class Interpreter {
     ScopeId scope = 0;
     const Source* callers = nullptr;  // source lines of the calls that led here, outermost first
     std::string function;
+    // If the nodes are what another one calls: that one, and its origin, which is theirs too.
+    const torch::jit::Node* decomposed = nullptr;
+    OriginId origin = kNone;
   };
 
   // What is worth knowing once per node.
@@ -60,6 +66,7 @@ class Interpreter {
     const c10::FunctionSchema* functional = nullptr;  // its twin that does not
     bool random = false;
     bool metadata_only = false;  // the result depends on shapes and dtypes alone
+    bool composite = false;      // not lowered, but perhaps made of operators that are
   };
 
   // Values that are not needed after a node has run: they are let go, as LibTorch would.
@@ -96,6 +103,7 @@ class Interpreter {
   OriginId origin_of(const torch::jit::Node* node, Frame& frame);
   std::string place_of(const torch::jit::Node* node, const Frame& frame) const;
   void output(const Val& val, const std::string& name);
+  void warn_of_complex_ports();
   Val weight(const at::Tensor& tensor);
   std::vector<Val> inputs_of_function(const torch::jit::Node* node, Frame& frame);
 
@@ -113,6 +121,12 @@ class Interpreter {
   std::vector<Argument> arguments(const std::vector<Val>& vals);
   std::shared_ptr<TensorCell> new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
                                          bool from_weights);
+
+  // ---- decomposed.cpp ----
+  // Walks what the operator calls instead of it; false, with nothing changed that counts, if it has
+  // no decomposition that gives `results`, what the operator itself gives.
+  bool run_decomposed(torch::jit::Node* node, const NodeInfo& info, const std::vector<Val>& inputs,
+                      const std::vector<std::vector<c10::IValue>>& results, Frame& frame);
 
   // ---- aliasing.cpp ----
   ValueId current(const std::shared_ptr<TensorCell>& cell);
@@ -206,6 +220,8 @@ class Interpreter {
   const Checkpoint& checkpoint_;
   const Examples& examples_;
   const std::set<const void*>& written_weights_;
+  const IsLowered& is_lowered_;
+  std::vector<std::shared_ptr<torch::jit::Graph>> decompositions_;  // that have been walked
   Recorder recorder_;
   WorldTree world_tree_;
   Worlds worlds_;                // current; lane i is world worlds_->ids[i]

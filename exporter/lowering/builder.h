@@ -61,6 +61,11 @@ class Builder {
   // Row-major bytes of an initializer of at most kSmallConstant elements.
   std::optional<std::string> bytes_of(V value) const;
 
+  // ---- complex values: real and imaginary part of pairs -----------------------------------------
+  // As they were noted in the blocks around; nullptr if they were not.
+  const std::pair<V, V>* parts_of(V pair) const;
+  void note_parts(V pair, V real, V imaginary);
+
   // ---- nodes: appended to the innermost block, with the current origin --------------------------
   void emit(std::string op_type, std::string domain, std::vector<V> inputs, std::vector<V> outputs,
             Attributes attributes);
@@ -97,6 +102,7 @@ class Builder {
     std::unordered_map<size_t, Source> sources;
     std::unordered_map<size_t, Size> sizes;
     std::unordered_map<size_t, Size> numbers;
+    std::unordered_map<uint32_t, std::pair<V, V>> parts;  // by the graph value of the pair
   };
 
   void note_symbols(V value);

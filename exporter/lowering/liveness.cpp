@@ -65,15 +65,18 @@ LiveOperators live_operators(const Program& program, const Dataflow& flow) {
 
 const Row* find_row(const Program& program, const Op& op) {
   const std::string& key = program.schemas[op.schema].key;
-  bool sequence = false;
+  if (!op.blocks.empty()) return find(key);
+  bool sequence = false, complex = false;
   const auto look = [&](modelexport::ValueId id) {
     sequence |= program.values[id].kind == Kind::sequence;
+    complex |= program.values[id].is_complex;
   };
   for (const Argument& argument : op.arguments) for_each_value(argument, look);
   for (modelexport::ValueId id : op.outputs) {
     if (id != kNone) look(id);
   }
-  return sequence && op.blocks.empty() ? find_for_sequence(key) : find(key);
+  if (sequence) return find_for_sequence(key);
+  return complex ? find_for_complex(key) : find(key);
 }
 
 }  // namespace modelexport::lowering

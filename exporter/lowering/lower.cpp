@@ -10,6 +10,7 @@
 #include "exporter/graph/verify.h"
 #include "exporter/lowering/builder.h"
 #include "exporter/lowering/call.h"
+#include "exporter/lowering/complex_program.h"
 #include "exporter/lowering/liveness.h"
 #include "exporter/lowering/registry.h"
 
@@ -55,8 +56,9 @@ class Driver {
 
   void lower_op(const Op& op) {
     const std::string& key = program_.schemas[op.schema].key;
+    if (bind_empty(op)) return;
     const Row* row = find_row(program_, op);
-    if (!row) return leave_out(op, "no lowering");
+    if (!row) return leave_out(op, find(key) ? "no lowering for complex tensors" : "no lowering");
     const size_t depth = builder_.depth();
     const size_t first_new = builder_.value_count();
     try {
@@ -72,6 +74,25 @@ class Driver {
       throw Error(ErrorKind::internal,
                   fmt::format("lowering {} in {}: {}", key, place(op.origin), error.what()));
     }
+  }
+
+  // Results that never have an element need no operator.
+  bool bind_empty(const Op& op) {
+    const auto is_empty = [&](modelexport::ValueId id) {
+      if (id == kNone) return true;
+      const modelexport::Value& value = program_.values[id];
+      return value.kind == Kind::tensor && is_static(value.shape) &&
+             element_count(value.shape) == 0;
+    };
+    if (op.outputs.empty() || !op.blocks.empty() || !std::ranges::all_of(op.outputs, is_empty)) {
+      return false;
+    }
+    for (modelexport::ValueId id : op.outputs) {
+      if (id == kNone || builder_.is_free(id)) continue;
+      const modelexport::Value& value = program_.values[id];
+      builder_.bind(id, builder_.constant(value.dtype, value.shape, ""));
+    }
+    return true;
   }
 
   static std::vector<V> call_lowering(const Row& row, Call& call) {
@@ -162,6 +183,11 @@ class Driver {
 }  // namespace
 
 Result lower(const Program& program, const Options& options) {
+  if (has_complex(program)) {
+    Program real = program;
+    rewrite_complex(real);
+    return Driver(real, options).run();
+  }
   return Driver(program, options).run();
 }
 
