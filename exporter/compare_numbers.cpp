@@ -2,9 +2,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
+#include <optional>
+#include <unordered_map>
+#include <utility>
 
 #include "exporter/error.h"
 #include "exporter/export.h"
+#include "exporter/onnx/tensor_bytes.h"
 #include "exporter/runtime/session.h"
 
 namespace modelexport {
@@ -36,11 +41,78 @@ std::vector<std::vector<int64_t>> other_sizes(const Program& program, size_t exa
   return tries;
 }
 
+double range_of(const HostTensor& tensor) {
+  float low = 0, high = 0;  // scales are chosen so that zero is among the steps
+  for (size_t at = 0; at < tensor.bytes.size(); at += sizeof(float)) {
+    float value;
+    std::memcpy(&value, tensor.bytes.data() + at, sizeof(value));
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  return double{high} - low;
+}
+
+// What an output may differ by. Where a real number lies in the middle between two steps of a
+// scale, LibTorch and ONNX Runtime may take different ones.
+struct Step {
+  double size = 0;  // 0: none, as in modules that quantise nothing
+  std::string reason;
+};
+
+class QuantizationSteps {
+ public:
+  explicit QuantizationSteps(const Program& program) : program_(program) { visit(program.body); }
+
+  // By the scale that the output has, or else that of 7 bits for its own range.
+  Step of(size_t output, const HostTensor& expected) const {
+    const bool has_any = quantizes_ && output < program_.outputs.size();
+    if (!has_any || expected.dtype != DType::f32) return {};
+    const auto own = scales_.find(program_.outputs[output].value);
+    const bool is_known = own != scales_.end();
+    const double size = is_known ? own->second : range_of(expected) / 127;
+    return {size,
+            fmt::format("{:.3g}, one quantisation step ({})", size,
+                        is_known ? "its scale" : "its scale is not known: 1/127 of its range")};
+  }
+
+ private:
+  void visit(const Block& block) {
+    for (const Op& op : block.ops) {
+      const std::string& key = program_.schemas[op.schema].key;
+      quantizes_ |= key.starts_with("quantized_decomposed::quantize");
+      if (key == "quantized_decomposed::dequantize_per_tensor") {
+        if (const auto scale = known_scale(op.arguments.at(1))) scales_[op.outputs[0]] = *scale;
+      }
+      const auto* from = op.arguments.empty() ? nullptr : std::get_if<ValueRef>(&op.arguments[0]);
+      if (key.starts_with("aten::dequantize.") && from && scales_.contains(from->id))
+        scales_[op.outputs[0]] = scales_[from->id];
+      for (const Block& inner : op.blocks) visit(inner);
+    }
+  }
+
+  // A number, or a buffer that holds one.
+  std::optional<double> known_scale(const Argument& argument) const {
+    if (const auto* number = std::get_if<double>(&argument)) return *number;
+    const auto* ref = std::get_if<ValueRef>(&argument);
+    const TensorId id = ref ? program_.values[ref->id].constant : kNone;
+    if (id == kNone || program_.tensors[id].dtype != DType::f32) return std::nullopt;
+    const Tensor& tensor = program_.tensors[id];
+    if (tensor.element_count() != 1) return std::nullopt;
+    float scale;
+    std::memcpy(&scale, onnx::contiguous_bytes(program_, tensor).data(), sizeof(scale));
+    return scale;
+  }
+
+  const Program& program_;
+  bool quantizes_ = false;
+  std::unordered_map<ValueId, double> scales_;  // of what is dequantised by a known one
+};
+
 class NumberComparison {
  public:
-  NumberComparison(const frontend::LiveModule& module, const std::string& onnx_path,
-                   const std::string& runtime)
-      : module_(module), session_(onnx_path, {.library = runtime}) {}
+  NumberComparison(const frontend::LiveModule& module, const Program& program,
+                   const std::string& onnx_path, const std::string& runtime)
+      : module_(module), steps_(program), session_(onnx_path, {.library = runtime}) {}
 
   void compare(std::vector<HostValue> inputs) { compare(inputs, module_.run(inputs)); }
 
@@ -61,8 +133,18 @@ class NumberComparison {
 
  private:
   void compare(const std::vector<HostValue>& inputs, const std::vector<HostValue>& expected) {
-    runs_.push_back(
-        {describe_inputs(inputs), analysis::compare(expected, session_.run(named(inputs)), {})});
+    const std::vector<HostValue> found = session_.run(named(inputs));
+    auto differences = analysis::compare(expected, found, {});
+    for (size_t i = 0; i < std::min(expected.size(), found.size()); ++i) {
+      if (expected[i].is_sequence || i >= differences.size() || differences[i].matches) continue;
+      const HostTensor& tensor = expected[i].tensors[0];
+      const Step step = steps_.of(i, tensor);
+      if (step.size == 0) continue;
+      const double atol = step.size * 1.001;  // and what rounding adds
+      differences[i] = analysis::compare(tensor, found[i].tensors[0], {.atol = atol});
+      differences[i].allowed = step.reason;
+    }
+    runs_.push_back({describe_inputs(inputs), std::move(differences)});
   }
 
   // Another exporter's file may call the inputs differently.
@@ -78,6 +160,7 @@ class NumberComparison {
   }
 
   const frontend::LiveModule& module_;
+  const QuantizationSteps steps_;
   runtime::Session session_;
   std::vector<NumericRun> runs_;
 };
@@ -97,7 +180,7 @@ std::string describe_inputs(const std::vector<HostValue>& inputs) {
 
 std::vector<NumericRun> compare_numbers(const frontend::LiveModule& module, const Program& program,
                                         const std::string& onnx_path, const std::string& runtime) {
-  NumberComparison comparison(module, onnx_path, runtime);
+  NumberComparison comparison(module, program, onnx_path, runtime);
   for (size_t i = 0; i < module.example_count(); ++i) comparison.compare(module.example(i));
   const bool is_dynamic = module.example_count() > 1 && !program.symbols.empty();
   if (!is_dynamic) return comparison.take();

@@ -229,6 +229,7 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
                             Frame& frame) {
   const auto& schema = info.op->schema();
   if (is_no_op(schema.name())) return set(frame, node->output(), inputs.at(0));
+  if (run_fake_quantize(node, info, inputs, frame)) return;
   std::vector<std::shared_ptr<TensorCell>> written;
   for (size_t i : info.written) collect_tensors(inputs[i], written);
   if (info.functional == nullptr || written.size() != info.written.size()) {
@@ -238,8 +239,9 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   }
   origin_ = origin_of(node, frame);
   std::vector<Argument> arguments;
+  const bool integers = changes_shape_only(schema.name());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!schema.arguments()[i].is_out()) arguments.push_back(argument(inputs[i]));
+    if (!schema.arguments()[i].is_out()) arguments.push_back(argument(inputs[i], integers));
   }
   for (const auto& cell : written) {
     current(cell);
@@ -257,11 +259,16 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
     results.push_back(result(lanes[i], symbolic, false, false, values));
   }
   const auto first_written = static_cast<std::ptrdiff_t>(values.size());
+  Quantizations quantizations;
   for (const auto& cell : written) {
     values.push_back(recorder_.tensor_value(cell->lanes));
-    if (!symbolic && !cell->from_weights) recorder_.set_constant(values.back(), cell->lanes[0]);
+    const bool is_real = !cell->lanes[0].is_quantized();
+    if (!symbolic && !cell->from_weights && is_real)
+      recorder_.set_constant(values.back(), cell->lanes[0]);
+    if (!is_real && !integers) quantizations.emplace(values.back(), quantization(*cell));
   }
-  recorder_.emit({info.schema, arguments, values, origin_, {}});
+  emit_quantizing({info.schema, arguments, values, origin_, {}}, quantizations,
+                  [&](Op op) { recorder_.emit(std::move(op)); });
   values.erase(values.begin(), values.begin() + first_written);
   if (changes_shape_only(schema.name())) {
     auto hidden = std::make_shared<TensorCell>(*written[0]);

@@ -70,9 +70,16 @@ Program Interpreter::run() {
   if (program.outputs.empty()) {
     throw Error(ErrorKind::unsupported, "forward returns nothing that ONNX can express");
   }
+  std::set<std::string> names;
+  for (const Port& port : program.inputs) names.insert(port.name);
   for (Port& port : program.outputs) {
     if (!port.name.empty() && port.name.find_first_not_of("0123456789.") == std::string::npos) {
       port.name = "output." + port.name;
+    }
+    // An output may be called as an input is, which ONNX does not allow.
+    const std::string wanted = port.name;
+    for (int number = 1; !names.insert(port.name).second; ++number) {
+      port.name = fmt::format("{}_{}", wanted, number);
     }
     const Shape& shape = program.values[port.value].shape;
     for (size_t axis = 0; axis < shape.size(); ++axis) {
@@ -206,6 +213,7 @@ Val Interpreter::weight(const at::Tensor& tensor) {
     cell->value = recorder_.weight_value(id);
     cell->known = cell->from_weights = true;
     cell->base = std::make_shared<AliasBase>();
+    if (tensor.is_quantized()) cell->quantization = quantization_of(tensor);
     cell->worlds = examples_worlds_;  // it may be first read where only some worlds are current
     const bool written = written_weights_.contains(tensor.storage().data());
     for (size_t lane = 0; lane < examples_.examples.size(); ++lane) {

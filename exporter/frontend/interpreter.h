@@ -7,6 +7,7 @@
 //   decomposed.cpp   those that are walked as the operators they call
 //   aliasing.cpp     views and in-place updates made functional
 //   containers.cpp   operators on lists and dicts that hold symbolic values
+//   quantization.cpp quantised tensors made explicit; quantized_nodes.cpp: nodes that have any
 //   branches.cpp     If; merging.cpp: what its branches leave
 //   sequences.cpp    lists whose length depends on the inputs
 //   loops.cpp        Loop; carried.cpp: what it carries
@@ -26,6 +27,7 @@
 #include "exporter/frontend/checkpoint.h"
 #include "exporter/frontend/examples.h"
 #include "exporter/frontend/journal.h"
+#include "exporter/frontend/quantized_operators.h"
 #include "exporter/frontend/recorder.h"
 #include "exporter/frontend/value.h"
 
@@ -116,9 +118,10 @@ class Interpreter {
   // A Val for one result; `values` gets the program values of its tensors and symbolic numbers.
   // `length_varies`: a list is a sequence, though it has the same length in all lanes.
   Val result(const std::vector<c10::IValue>& lanes, bool symbolic, bool numbers_known_if_equal,
-             bool from_weights, std::vector<ValueId>& values, bool length_varies = false);
-  Argument argument(const Val& val);
-  std::vector<Argument> arguments(const std::vector<Val>& vals);
+              bool from_weights, std::vector<ValueId>& values, bool length_varies = false);
+  // Quantised tensors as real numbers, or as their integers.
+  Argument argument(const Val& val, bool integers = false);
+  std::vector<Argument> arguments(const std::vector<Val>& vals, bool integers = false);
   std::shared_ptr<TensorCell> new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
                                          bool from_weights);
 
@@ -151,9 +154,51 @@ class Interpreter {
 
   // ---- sequences.cpp ----
   ListVal to_sequence(const ListVal& list);
+  void unpack_sequence(torch::jit::Node* node, Frame& frame);
   Val change_sequence(torch::jit::Node* node, const std::shared_ptr<ListVal>& list,
                       const std::vector<Val>& inputs, Frame& frame);
   Val to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame, const Source& callers);
+
+  // ---- quantization.cpp ----
+  using Quantizations = std::map<ValueId, std::shared_ptr<const Quantization>>;
+  std::shared_ptr<const Quantization> quantization_of(const at::Tensor& tensor);
+  std::shared_ptr<const Quantization> quantization_of_result(const c10::FunctionSchema& schema,
+                                                             const std::vector<Val>& inputs,
+                                                             const TensorCell& result);
+  static const std::shared_ptr<const Quantization>& quantization(const TensorCell& cell);
+  ValueId real_value(ValueId like);
+  ValueId dequantized(const std::shared_ptr<TensorCell>& cell);
+  void emit_conversion(bool quantize, ValueId from, const Quantization& quantization, ValueId to);
+  void emit_quantizing(Op op, const Quantizations& results, const std::function<void(Op)>& emit);
+  Quantization choose_quantization(const Argument& real, bool reduce_range);
+  Quantization dynamic_quantization(const std::vector<Val>& inputs, c10::ScalarType type);
+  void emit_round_trip(ValueId from, const Quantization& quantization, ValueId to);
+  Argument round_trip(const Val& val, bool reduce_range);
+
+  // ---- quantized_nodes.cpp ----
+  using PackedVals = std::vector<std::pair<std::string, Val>>;
+  static bool holds_quantized(const Val& val);
+  static bool involves_quantized(const std::vector<Val>& inputs,
+                                 const std::vector<std::vector<c10::IValue>>& lanes);
+  void run_quantized(const NodeInfo& info, const std::vector<Val>& inputs,
+                     const std::vector<std::vector<c10::IValue>>& lanes, bool symbolic,
+                     bool weights, std::vector<Val>& results);
+  bool keeps_integers(const NodeInfo& info, const std::vector<Val>& inputs,
+                      const std::vector<Val>& results);
+  bool run_fake_quantize(torch::jit::Node* node, const NodeInfo& info,
+                         const std::vector<Val>& inputs, Frame& frame);
+  bool read_quantization(const std::string& name, const std::vector<Val>& inputs,
+                         const std::vector<std::vector<c10::IValue>>& lanes,
+                         std::vector<Val>& results);
+  void emit_steps(const std::vector<RealStep>& steps, const c10::FunctionSchema& schema,
+                  const std::vector<Val>& inputs, const std::vector<ValueId>& outputs);
+  Argument step_argument(const std::string& text, const c10::FunctionSchema& schema,
+                         const std::vector<Val>& inputs, const Argument& previous);
+  Val named_part(const std::string& path, const c10::FunctionSchema& schema,
+                 const std::vector<Val>& inputs);
+  Val packed_field(const c10::IValue& object, const std::string& name);
+  const PackedVals& packed_fields(const c10::IValue& object);
+  Argument weight_1d(const Val& val);
 
   // ---- containers.cpp ----
   static void set_entry(DictVal& dict, Val key, Val value);
@@ -236,6 +281,8 @@ class Interpreter {
   std::unordered_map<const torch::jit::Node*, Val> constants_;
   std::unordered_map<TensorId, std::shared_ptr<TensorCell>> weights_;
   std::unordered_map<std::string, std::shared_ptr<torch::jit::CompilationUnit>> compiled_;
+  std::unordered_map<const c10::ivalue::Object*, PackedVals> packed_;
+  Quantization chosen_;  // by the round trip emitted last
   Attributes attributes_;
   std::vector<Journal*> journals_;  // of the branches and loop bodies being walked, outermost first
 };

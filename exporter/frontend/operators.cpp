@@ -31,6 +31,8 @@ bool is_metadata_only(const std::string& name) {
                                                          "aten::element_size",
                                                          "aten::get_device",
                                                          "aten::is_same_size",
+                                                         "aten::q_per_channel_axis",
+                                                         "aten::qscheme",
                                                          "aten::result_type",
                                                          "aten::can_cast",
                                                          "aten::promote_types",
@@ -167,7 +169,9 @@ const Interpreter::NodeInfo& Interpreter::info(Node* node) {
   if (info.functional != nullptr) info.schema = recorder_.schema(*info.functional);
   info.random = has_tag(*info.op, at::Tag::nondeterministic_seeded);
   info.metadata_only = is_metadata_only(schema.name());
-  info.composite = info.written.empty() && !is_lowered_(key_of(schema)) && is_composite(*info.op);
+  const std::string key = key_of(schema);
+  info.composite = info.written.empty() && !is_lowered_(key) && !is_quantized_operator(key) &&
+                   is_composite(*info.op);
   return info;
 }
 
@@ -220,10 +224,11 @@ std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lane
   // What is computed from weights stays an operator on them, so that weights are never rewritten;
   // but small integers are indices and sizes, not weights.
   const at::Tensor& first = cell->lanes[0];
-  const bool integers = !first.is_floating_point() && !first.is_complex();
+  const bool integers = !first.is_floating_point() && !first.is_complex() && !first.is_quantized();
   const bool small_integers = integers && first.numel() <= 1024;
-  if (!symbolic && (!from_weights || small_integers) && !first.is_quantized()) {
-    recorder_.set_constant(cell->value, first);
+  if (!symbolic && first.is_quantized()) cell->quantization = quantization_of(first);
+  if (!symbolic && (!from_weights || small_integers)) {
+    recorder_.set_constant(cell->value, first.is_quantized() ? first.int_repr() : first);
   }
   return cell;
 }
@@ -291,14 +296,18 @@ Val Interpreter::result(const std::vector<c10::IValue>& lanes, bool symbolic,
   return first;  // strings, devices, custom classes: the same in all lanes, or not expressible
 }
 
-Argument Interpreter::argument(const Val& val) {
-  if (const auto* cell = get_if<TensorCell>(val)) return ValueRef{current(*cell)};
+Argument Interpreter::argument(const Val& val, bool integers) {
+  if (const auto* cell = get_if<TensorCell>(val)) {
+    const bool real = (*cell)->lanes[0].is_quantized() && !integers;
+    return ValueRef{real ? dequantized(*cell) : current(*cell)};
+  }
   if (const auto* number = get_if<SymbolicNumber>(val)) return ValueRef{(*number)->value};
   if (const auto* list = get_if<ListVal>(val)) {
     if ((*list)->sequence) return ValueRef{(*list)->sequence->value};
-    return ArgumentList(arguments((*list)->elements));
+    return ArgumentList(arguments((*list)->elements, integers));
   }
-  if (const auto* tuple = get_if<TupleVal>(val)) return ArgumentList(arguments((*tuple)->elements));
+  if (const auto* tuple = get_if<TupleVal>(val))
+    return ArgumentList(arguments((*tuple)->elements, integers));
   const auto* value = known(val);
   if (value == nullptr || value->isNone() || value->isGenerator()) return std::monostate{};
   if (value->isBool()) return value->toBool();
@@ -310,13 +319,18 @@ Argument Interpreter::argument(const Val& val) {
   }
   if (value->isString()) return value->toStringRef();
   if (value->isDevice()) return value->toDevice().str();
+  if (value->isObject()) {
+    ArgumentList fields;
+    for (const auto& [name, field] : packed_fields(*value)) fields.push_back(argument(field));
+    if (!fields.empty()) return fields;
+  }
   return std::monostate{};
 }
 
-std::vector<Argument> Interpreter::arguments(const std::vector<Val>& vals) {
+std::vector<Argument> Interpreter::arguments(const std::vector<Val>& vals, bool integers) {
   std::vector<Argument> result;
   result.reserve(vals.size());
-  for (const Val& val : vals) result.push_back(argument(val));
+  for (const Val& val : vals) result.push_back(argument(val, integers));
   return result;
 }
 
@@ -332,7 +346,8 @@ bool from_weights(const Val& val) {
   if (const auto* list = get_if<ListVal>(val)) {
     return std::any_of((*list)->elements.begin(), (*list)->elements.end(), from_weights);
   }
-  return false;
+  const auto* value = known(val);
+  return value != nullptr && value->isObject();  // packed parameters
 }
 
 }  // namespace
@@ -362,6 +377,11 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
     return;
   }
   origin_ = origin_of(node, frame);
+  if (involves_quantized(inputs, lanes)) {
+    run_quantized(info, inputs, lanes, symbolic, weights, results);
+    for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
+    return;
+  }
   if (node->kind() == c10::aten::as_strided) refer_to_storage(inputs);
   std::vector<Argument> arguments = this->arguments(inputs);
   std::vector<ValueId> values;

@@ -30,6 +30,12 @@ Val Interpreter::input(const c10::IValue& first, const std::string& name, size_t
     return result;
   };
   if (first.isTensor() && first.toTensor().defined()) {
+    if (first.toTensor().is_quantized()) {
+      throw Error(ErrorKind::unsupported,
+                  "the input " + name +
+                      " is a quantised tensor, which ONNX has no type for; give it as real numbers "
+                      "and quantise it in the module");
+    }
     std::vector<at::Tensor> lanes;
     for (size_t lane = 0; lane < lanes_; ++lane) {
       lanes.push_back(in_example(lane).toTensor().detach().clone());

@@ -104,6 +104,13 @@ std::optional<std::string> Builder::bytes_of(V value) const {
   return graph::contiguous_bytes(program_, program_.tensors[std::get<TensorId>(tensor->data)]);
 }
 
+// ---- quantised values ---------------------------------------------------------------------------
+
+std::optional<Dequantized> Builder::dequantized(V real) const {
+  const auto found = dequantized_.find(real.id);
+  return found == dequantized_.end() ? std::nullopt : std::optional(found->second);
+}
+
 // ---- complex values -----------------------------------------------------------------------------
 
 const std::pair<V, V>* Builder::parts_of(V pair) const {

@@ -26,6 +26,12 @@ namespace modelexport::lowering {
 // Constants up to this many elements are copied into the graph; larger ones stay where they are.
 inline constexpr int64_t kSmallConstant = 1024;
 
+// What a float32 value stands for: (integers - zero_point) * scale.
+struct Dequantized {
+  V integers, scale, zero_point;
+  int64_t axis = -1;  // that has a scale and zero point for each of its indices; -1: one for all
+};
+
 class Builder {
  public:
   // Makes the program's inputs graph inputs.
@@ -60,6 +66,10 @@ class Builder {
   const graph::TensorData* constant_of(V value) const;
   // Row-major bytes of an initializer of at most kSmallConstant elements.
   std::optional<std::string> bytes_of(V value) const;
+
+  // ---- quantised values -------------------------------------------------------------------------
+  void set_dequantized(V real, const Dequantized& from) { dequantized_.emplace(real.id, from); }
+  std::optional<Dequantized> dequantized(V real) const;
 
   // ---- complex values: real and imaginary part of pairs -----------------------------------------
   // As they were noted in the blocks around; nullptr if they were not.
@@ -119,6 +129,7 @@ class Builder {
   std::unordered_map<uint32_t, size_t> initializer_of_;  // graph value -> index of its initializer
   std::map<std::tuple<DType, std::vector<int64_t>, std::string>, V> constants_;
   std::unordered_map<TensorId, V> tensors_;
+  std::unordered_map<uint32_t, Dequantized> dequantized_;
 };
 
 }  // namespace modelexport::lowering

@@ -29,7 +29,8 @@ const Table& table() {
           index_table(),         linear_table(),      convolution_table(), pool_table(),
           normalization_table(), activation_table(),  attention_table(),   recurrent_table(),
           embedding_table(),     resize_table(),      random_table(),      loss_table(),
-          scalar_table(),        scalar_math_table(), control_table(),     frequency_table()}) {
+          scalar_table(),        scalar_math_table(), control_table(),     frequency_table(),
+          quantize_table()}) {
       join(table, rows);
     }
     for (std::span<const Row> rows :
