@@ -72,9 +72,16 @@ Program Interpreter::run() {
   if (program.outputs.empty()) {
     throw Error(ErrorKind::unsupported, "forward returns nothing that ONNX can express");
   }
+  std::set<std::string> names;
+  for (const Port& port : program.inputs) names.insert(port.name);
   for (Port& port : program.outputs) {
     if (!port.name.empty() && port.name.find_first_not_of("0123456789.") == std::string::npos) {
       port.name = "output." + port.name;
+    }
+    // An output may be called as an input is, which ONNX does not allow.
+    const std::string wanted = port.name;
+    for (int number = 1; !names.insert(port.name).second; ++number) {
+      port.name = fmt::format("{}_{}", wanted, number);
     }
     const Shape& shape = program.values[port.value].shape;
     for (size_t axis = 0; axis < shape.size(); ++axis) {
@@ -101,7 +108,9 @@ Val Interpreter::call_function(torch::jit::Function& function, std::vector<Val> 
   for (size_t i = arguments.size(); i < formals.size(); ++i) {
     arguments.push_back(constant(formals[i].default_value().value()));
   }
-  for (size_t i = 0; i < arguments.size(); ++i) set(frame, graph->inputs()[i], arguments[i]);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    set(frame, graph->inputs()[i], std::move(arguments[i]));
+  }
   run_nodes(graph->block(), frame);
   if (graph->outputs().size() == 1) return get(frame, graph->outputs()[0]);
   auto tuple = std::make_shared<TupleVal>();
@@ -137,13 +146,40 @@ Val Interpreter::call_method(const Node* node, const std::string& name, std::vec
 }
 
 void Interpreter::run_nodes(const torch::jit::Block* block, Frame& frame) {
-  for (Node* node : const_cast<torch::jit::Block*>(block)->nodes()) run_node(node, frame);
+  const LastUses& last_uses = last_uses_of(block);
+  for (Node* node : const_cast<torch::jit::Block*>(block)->nodes()) {
+    run_node(node, frame);
+    if (const auto used = last_uses.find(node); used != last_uses.end()) {
+      for (const auto* value : used->second) frame.values.erase(value);
+    }
+  }
 }
 
 void Interpreter::run_node(Node* node, Frame& frame) {
   if (run_structural(node, frame)) return;
   if (run_container(node, frame)) return;
   run_operator(node, inputs_of(node, frame), frame);
+}
+
+// Values that a block defines, by the node after which nothing reads them any more. Those it
+// returns are not among them.
+const Interpreter::LastUses& Interpreter::last_uses_of(const torch::jit::Block* block) {
+  const auto [found, is_new] = last_uses_.try_emplace(block);
+  if (!is_new) return found->second;
+  const auto add = [&](const torch::jit::Value* value, const Node* last) {
+    for (const auto& use : value->uses()) {
+      const Node* user = use.user;
+      while (user->owningBlock() != block) user = user->owningBlock()->owningNode();
+      if (user == block->return_node()) return;
+      if (last == nullptr || user->isAfter(last)) last = user;
+    }
+    if (last != nullptr) found->second[last].push_back(value);
+  };
+  for (const auto* input : block->inputs()) add(input, nullptr);
+  for (const Node* node : block->nodes()) {
+    for (const auto* output : node->outputs()) add(output, node);
+  }
+  return found->second;
 }
 
 // ---- values of a frame

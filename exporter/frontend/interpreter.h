@@ -73,6 +73,10 @@ class Interpreter {
     bool composite = false;      // not lowered, but perhaps made of operators that are
   };
 
+  // Values that are not needed after a node has run: they are let go, as LibTorch would.
+  using LastUses =
+      std::unordered_map<const torch::jit::Node*, std::vector<const torch::jit::Value*>>;
+
   // An overlay of attributes set by forward, over the module's own, which stay as they are.
   using Attributes = std::map<std::pair<const c10::ivalue::Object*, std::string>, Val>;
 
@@ -85,6 +89,7 @@ class Interpreter {
                   Frame& frame);
   void run_nodes(const torch::jit::Block* block, Frame& frame);
   void run_node(torch::jit::Node* node, Frame& frame);
+  const LastUses& last_uses_of(const torch::jit::Block* block);
   bool run_structural(torch::jit::Node* node, Frame& frame);
   Val negated(const SymbolicNumber& number, OriginId origin);
   Val constant(const c10::IValue& value);
@@ -137,6 +142,7 @@ class Interpreter {
   void link_views(const std::vector<Val>& inputs, const std::vector<Argument>& arguments,
                   SchemaId schema, const std::vector<ValueId>& values,
                   const std::vector<Val>& results);
+  void refer_to_storage(std::vector<Val>& inputs);
   void run_write(torch::jit::Node* node, const NodeInfo& info, std::vector<Val>& inputs,
                  Frame& frame);
   void write(const std::shared_ptr<TensorCell>& cell, ValueId value, bool symbolic);
@@ -150,6 +156,7 @@ class Interpreter {
 
   // ---- sequences.cpp ----
   ListVal to_sequence(const ListVal& list);
+  void unpack_sequence(torch::jit::Node* node, Frame& frame);
   Val change_sequence(torch::jit::Node* node, const std::shared_ptr<ListVal>& list,
                       const std::vector<Val>& inputs, Frame& frame);
   Val to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame, const Source& callers);
@@ -273,6 +280,7 @@ class Interpreter {
   int observing_ = 0;        // loops being run without recording; what-ifs would tell nothing there
   OriginId origin_ = kNone;  // of the operators being emitted
   std::unordered_map<const torch::jit::Node*, NodeInfo> infos_;
+  std::unordered_map<const torch::jit::Block*, LastUses> last_uses_;
   std::unordered_map<const torch::jit::Node*, Val> constants_;
   std::unordered_map<TensorId, std::shared_ptr<TensorCell>> weights_;
   std::unordered_map<std::string, std::shared_ptr<torch::jit::CompilationUnit>> compiled_;

@@ -82,7 +82,8 @@ bool has_tag(const torch::jit::Operator& op, at::Tag tag) {
   return std::find(tags.begin(), tags.end(), tag) != tags.end();
 }
 
-// The operator `name` that writes to nothing and has the arguments of `schema`, without `out`.
+// The operator `name` that writes to nothing and has the arguments of `schema`, without `out`;
+// the first may have another name (aten::dropout_).
 const c10::FunctionSchema* functional(const std::string& name, const c10::FunctionSchema& schema) {
   size_t arguments = schema.arguments().size();
   for (const auto& argument : schema.arguments()) {
@@ -94,7 +95,7 @@ const c10::FunctionSchema* functional(const std::string& name, const c10::Functi
     if (other.is_mutable() || other.arguments().size() != arguments) continue;
     bool same = true;
     for (size_t i = 0; i < arguments && same; ++i) {
-      same = other.arguments()[i].name() == schema.arguments()[i].name() &&
+      same = (i == 0 || other.arguments()[i].name() == schema.arguments()[i].name()) &&
              *other.arguments()[i].type() == *schema.arguments()[i].type();
     }
     if (same && (twin == nullptr || other.overload_name() == schema.overload_name())) twin = &other;
@@ -382,6 +383,7 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
     for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
     return;
   }
+  if (node->kind() == c10::aten::as_strided) refer_to_storage(inputs);
   std::vector<Argument> arguments = this->arguments(inputs);
   std::vector<ValueId> values;
   for (const auto& output : lanes) {
