@@ -252,7 +252,8 @@ class Interpreter {
   void record_loop(Loop& loop);
   void find_carried(Loop& loop);
   bool run_iteration(Loop& loop, int64_t iteration);  // the condition it ends with, in lane 0
-  void observe(Loop& loop, WorldId world);
+  bool observe(Loop& loop, WorldId world, int64_t most);
+  void observe(Loop& loop);
   Val snapshot(const Val& val, const Worlds& world);
   static void add_ends(const Loop& loop, size_t index, std::vector<Val>& versions);
   Val join(const std::vector<Val>& versions, std::vector<ValueId>& values);

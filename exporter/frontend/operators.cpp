@@ -389,9 +389,7 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
   for (const auto& output : lanes) {
     results.push_back(result(output, symbolic, info.metadata_only, weights, values, sequences));
   }
-  const bool recorded =
-      std::any_of(values.begin(), values.end(), [](ValueId id) { return id != kNone; });
-  if (recorded) {
+  if (std::any_of(values.begin(), values.end(), [](ValueId id) { return id != kNone; })) {
     link_views(inputs, arguments, info.schema, values, results);
     recorder_.emit({info.schema, std::move(arguments), std::move(values), origin_, {}});
   }
