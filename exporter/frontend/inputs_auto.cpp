@@ -147,13 +147,19 @@ void minimize(Trials& trials, const Sizes& from, Move& move) {
   }
 }
 
-// `from` with all moves made, each by an amount of its own, so that no two dimensions of different
-// moves have the same size, or one that is in `taken`, and that their differences change too.
-Sizes spread(const Sizes& from, const std::vector<Move>& moves, std::set<int64_t> taken, bool far) {
+// How far moves go: at first by 1, 2, 4... where any size will do; by different multiples of their
+// steps, so that what grows with one of them does not by chance grow with another; or by little.
+enum class Reach : uint8_t { far, apart, near };
+
+// `from` with all moves made, so that no two dimensions of different moves have the same size, or
+// one that is in `taken`.
+Sizes spread(const Sizes& from, const std::vector<Move>& moves, std::set<int64_t> taken,
+             Reach reach) {
   Sizes sizes = from;
+  std::set<int64_t> multiples;
   for (size_t i = 0; i < moves.size(); ++i) {
     const Move& move = moves[i];
-    const bool doubling = far && std::abs(move.step) == 1;
+    const bool doubling = reach == Reach::far && std::abs(move.step) == 1;
     int64_t times = doubling ? int64_t{1} << std::min<size_t>(i, 5) : 1;
     Sizes next;
     for (int attempt = 0; attempt < 64; ++attempt, ++times) {
@@ -170,7 +176,7 @@ Sizes spread(const Sizes& from, const std::vector<Move>& moves, std::set<int64_t
       const bool fresh = std::none_of(move.dims.begin(), move.dims.end(), [&](const DimRef& dim) {
         return taken.contains(next[dim.input][dim.axis]);
       });
-      if (fresh) break;
+      if (fresh && (reach == Reach::near || multiples.insert(times).second)) break;
     }
     sizes = std::move(next);
     for (const DimRef& dim : move.dims) taken.insert(sizes[dim.input][dim.axis]);
@@ -191,10 +197,13 @@ std::set<int64_t> sizes_of(const c10::FunctionSchema& forward, const Examples& e
 // Sizes at which all moves are made, if the module runs there.
 std::optional<Sizes> run_spread(Trials& trials, const Sizes& from, const std::vector<Move>& moves,
                                 const std::set<int64_t>& taken) {
-  const Sizes far = spread(from, moves, taken, true);
-  if (trials.runs(far)) return far;
-  const Sizes near = spread(from, moves, taken, false);
-  if (near != far && trials.runs(near)) return near;
+  std::vector<Sizes> tried;
+  for (const Reach reach : {Reach::far, Reach::apart, Reach::near}) {
+    Sizes sizes = spread(from, moves, taken, reach);
+    if (std::find(tried.begin(), tried.end(), sizes) != tried.end()) continue;
+    if (trials.runs(sizes)) return sizes;
+    tried.push_back(std::move(sizes));
+  }
   return std::nullopt;
 }
 
@@ -202,8 +211,7 @@ const c10::FunctionSchema& forward_of(const torch::jit::Module& module) {
   return module.get_method("forward").function().getSchema();
 }
 
-// ---- --dynamic auto
-// -----------------------------------------------------------------------------------
+// ---- --dynamic auto ----
 
 class AutoSearch {
  public:
@@ -246,7 +254,7 @@ class AutoSearch {
     std::set<int64_t> taken;
     for (const DimRef& dim : trials_.dims()) taken.insert(size(dim));
     for (const auto& [axis, move] : by_axis) {
-      const Sizes sizes = spread(from_, {move}, taken, false);
+      const Sizes sizes = spread(from_, {move}, taken, Reach::near);
       if (!trials_.runs(sizes)) continue;
       from_ = sizes;
       taken.insert(size(move.dims.front()));
@@ -348,7 +356,7 @@ Examples add_example_at_other_sizes(const torch::jit::Module& module, Examples g
   }
   if (!sizes) {
     const bool base_runs = trials.runs(trials.base());
-    const Sizes at = base_runs ? spread(trials.base(), moves, taken, false) : trials.base();
+    const Sizes at = base_runs ? spread(trials.base(), moves, taken, Reach::near) : trials.base();
     if (base_runs) trials.runs(at);
     throw Error(ErrorKind::usage, fmt::format("the module raises on inputs {}: {}",
                                               trials.describe_at(at), trials.failure()));

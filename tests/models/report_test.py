@@ -7,37 +7,22 @@ import html
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 
+import browser
 import checkpoints
 import checks
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-def browser() -> str:
-    for name in BROWSERS:
-        if found := shutil.which(name):
-            return found
-    print(f"skipped: none of {', '.join(BROWSERS)} is installed (apt install chromium)")
-    sys.exit(77)
-
 
 def shown(page: pathlib.Path, address: str = "") -> str:
-    """The text of the page as it stands once its scripts have run; they must not fail."""
-    result = subprocess.run(
-        [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr",
-         "--window-size=1500,950", "--virtual-time-budget=4000", "--dump-dom", page.resolve().as_uri() + address],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert "CONSOLE" not in result.stderr, result.stderr
-    dom = re.sub(r"<script.*?</script>|<style>.*?</style>", "", result.stdout, flags=re.DOTALL)
+    """The text of the page as it stands once its scripts have run."""
+    dom = browser.dom(page.resolve().as_uri() + address, milliseconds=4000)
+    dom = re.sub(r"<script.*?</script>|<style>.*?</style>", "", dom, flags=re.DOTALL)
     return html.unescape(re.sub(r"<[^>]+>", " ", dom)) + "\n" + dom
 
 
 def main(command: str, folder: str) -> None:
-    browser()
+    browser.path()
     path = checkpoints.traced("google/bert_uncased_L-2_H-128_A-2", pathlib.Path(folder) / "checkpoints")
     output = pathlib.Path(folder) / "report"
     shutil.rmtree(output, ignore_errors=True)
