@@ -49,12 +49,25 @@ Val Interpreter::input(const c10::IValue& first, const std::string& name, size_t
     recorder_.program().inputs.push_back({name, cell->value});
     return cell;
   }
+  if (first.isScalar() && examples_.examples[0].numbers.contains(name)) {
+    auto number = std::make_shared<SymbolicNumber>();
+    for (size_t lane = 0; lane < lanes_; ++lane) number->lanes.push_back(in_example(lane));
+    number->value = recorder_.number_value(number->lanes);
+    number->worlds = worlds_;
+    const auto& size = recorder_.program().values[number->value].size;
+    if (size) recorder_.name_symbol(*size, name);
+    recorder_.program().inputs.push_back({name, number->value});
+    return number;
+  }
   if (first.isTuple()) {
     auto tuple = std::make_shared<TupleVal>();
     tuple->type = first.type();
+    const auto* schema = first.type()->expectRef<c10::TupleType>().schema().get();
     size_t index = 0;
     for (const auto& element : first.toTupleRef().elements()) {
-      tuple->elements.push_back(child(element, index, std::to_string(index)));
+      const std::string field =
+          schema ? schema->arguments().at(index).name() : std::to_string(index);
+      tuple->elements.push_back(child(element, index, field));
       ++index;
     }
     return tuple;
