@@ -35,6 +35,7 @@ class HierarchyWriter {
     write_dags();
     write_validation();
     write_sharing();
+    if (!document_.unsupported.empty()) write_unsupported();
     write_metrics();
     json_.end_object();
   }
@@ -120,6 +121,21 @@ class HierarchyWriter {
       json_.end_object();
     }
     json_.end_array();
+  }
+
+  void write_unsupported() {
+    json_.key("unsupported");
+    json_.begin_array();
+    for (const UnsupportedOperator& op : document_.unsupported) {
+      json_.begin_object();
+      json_.member("operator", op.key);
+      json_.member("reason", op.reason);
+      json_.member("approximated", op.approximated);
+      json_.member("places", op.places);
+      json_.end_object();
+    }
+    json_.end_array();
+    json_.member("missing_outputs", document_.missing_outputs);
   }
 
   void write_modules() {

@@ -15,6 +15,13 @@
 
 namespace modelexport::analysis {
 
+// An operator that the file does not have, or only in name.
+struct UnsupportedOperator {
+  std::string key, reason;
+  bool approximated = false;        // a node of another domain stands for it
+  std::vector<std::string> places;  // module, class, source line
+};
+
 struct HierarchyDocument {
   const FileIndex& index;  // of the file as it was read back
   const Program& program;
@@ -23,6 +30,8 @@ struct HierarchyDocument {
   DagOptions extraction = {};
   bool include_metadata = true;  // the section operation_metadata
   std::vector<std::pair<std::string, double>> metrics = {};
+  std::vector<UnsupportedOperator> unsupported = {};
+  std::vector<std::string> missing_outputs = {};  // that depend on them
 };
 
 // The same document gives the same bytes. Errors (Error): unreadable, if the ONNX file has gone.

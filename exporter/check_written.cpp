@@ -98,14 +98,23 @@ size_t WrittenCheck::parameters() const {
 }
 
 void WrittenCheck::write_sidecar(const std::string& path, const ExportOptions& options,
-                                 const std::vector<std::pair<std::string, double>>& metrics) const {
+                                 const ExportResult& result) const {
+  std::vector<analysis::UnsupportedOperator> unsupported;
+  for (const lowering::UnsupportedOp& op : result.report.unsupported) {
+    unsupported.push_back({op.key, op.reason, op.approximated, {}});
+    for (OriginId origin : op.places) {
+      unsupported.back().places.push_back(lowering::place(program_, origin));
+    }
+  }
   const analysis::HierarchyDocument document{.index = index_,
                                              .program = program_,
                                              .hierarchy = hierarchy_,
                                              .check = check_,
                                              .extraction = options.extraction,
                                              .include_metadata = options.include_metadata,
-                                             .metrics = metrics};
+                                             .metrics = metrics_of(result),
+                                             .unsupported = std::move(unsupported),
+                                             .missing_outputs = result.report.missing_outputs};
   onnx::PendingFile file(path);
   if (path.ends_with(".gz")) {
     GzipFile gzip(file);

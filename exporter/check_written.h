@@ -34,7 +34,7 @@ class WrittenCheck {
 
   // hierarchy.json, compressed by gzip if the path ends in .gz.
   void write_sidecar(const std::string& path, const ExportOptions& options,
-                     const std::vector<std::pair<std::string, double>>& metrics) const;
+                     const ExportResult& result) const;
 
  private:
   const Program& program_;

@@ -11,6 +11,7 @@ namespace modelexport {
 namespace {
 
 constexpr size_t kOtherSizes = 3;
+constexpr size_t kCallsInARow = 3;
 
 // Sizes to try, by symbol. What the examples differ by is a change that the module takes; several
 // times that keeps sums of sizes right. The others change one symbol at a time.
@@ -38,17 +39,17 @@ std::vector<std::vector<int64_t>> other_sizes(const Program& program, size_t exa
 
 class NumberComparison {
  public:
-  NumberComparison(const frontend::LiveModule& module, const std::string& onnx_path,
-                   const std::string& runtime)
-      : module_(module), session_(onnx_path, {.library = runtime}) {}
+  NumberComparison(const frontend::LiveModule& module, const Program& program,
+                   const std::string& onnx_path, const std::string& runtime)
+      : module_(module), program_(program), session_(onnx_path, {.library = runtime}) {}
 
-  void compare(std::vector<HostValue> inputs) { compare(inputs, module_.run(inputs)); }
+  void compare(const std::vector<HostValue>& inputs) { compare(inputs, run(inputs)); }
 
   // Inputs that the module may not take: false if it raises.
   bool try_compare(const std::vector<HostValue>& inputs) {
-    std::vector<HostValue> expected;
+    Calls expected;
     try {
-      expected = module_.run(inputs);
+      expected = run(inputs);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::usage) throw;
       return false;
@@ -60,9 +61,54 @@ class NumberComparison {
   std::vector<NumericRun> take() { return std::move(runs_); }
 
  private:
-  void compare(const std::vector<HostValue>& inputs, const std::vector<HostValue>& expected) {
-    runs_.push_back(
-        {describe_inputs(inputs), analysis::compare(expected, session_.run(named(inputs)), {})});
+  using Calls = std::vector<std::vector<HostValue>>;  // the outputs of each
+
+  // Once, or, for a file that takes the module's state in and gives it back, several times in a
+  // row.
+  Calls run(const std::vector<HostValue>& inputs) const {
+    return module_.run_in_a_row(inputs, module_.state().empty() ? 1 : kCallsInARow);
+  }
+
+  void compare(const std::vector<HostValue>& inputs, const Calls& expected) {
+    std::vector<HostValue> taken = named(inputs), state = module_.state();
+    const size_t given = taken.size();
+    for (size_t call = 0; call < expected.size(); ++call) {
+      taken.resize(given);
+      taken.insert(taken.end(), state.begin(), state.end());
+      name_state(taken);
+      std::vector<HostValue> found = session_.run(taken);
+      std::string text = describe_inputs(inputs);
+      if (expected.size() > 1) text += fmt::format(", call {} of {}", call + 1, expected.size());
+      std::vector<HostValue> wanted = in_file(expected[call]);
+      for (size_t i = 0; i < std::min(wanted.size(), found.size()); ++i) {
+        wanted[i].name = found[i].name;  // the module's results have none
+      }
+      runs_.push_back({std::move(text), analysis::compare(wanted, found, {})});
+      state.assign(found.end() - static_cast<ptrdiff_t>(std::min(found.size(), state.size())),
+                   found.end());
+    }
+  }
+
+  // State comes last, both in and out, in the same order.
+  void name_state(std::vector<HostValue>& inputs) const {
+    size_t next = inputs.size();
+    for (auto port = program_.inputs.rbegin(); port != program_.inputs.rend() && next > 0; ++port) {
+      if (!port->state.empty()) inputs[--next].name = port->name;
+    }
+  }
+
+  // The outputs that the file has, where it lacks some (--on-unsupported skip).
+  std::vector<HostValue> in_file(const std::vector<HostValue>& expected) const {
+    if (session_.outputs().size() >= expected.size()) return expected;
+    std::vector<HostValue> kept;
+    for (const runtime::PortInfo& output : session_.outputs()) {
+      const auto port =
+          std::find_if(program_.outputs.begin(), program_.outputs.end(),
+                       [&](const Port& candidate) { return candidate.name == output.name; });
+      if (port == program_.outputs.end() || port->position >= expected.size()) return expected;
+      kept.push_back(expected[port->position]);
+    }
+    return kept;
   }
 
   // Another exporter's file may call the inputs differently.
@@ -78,6 +124,7 @@ class NumberComparison {
   }
 
   const frontend::LiveModule& module_;
+  const Program& program_;
   runtime::Session session_;
   std::vector<NumericRun> runs_;
 };
@@ -97,7 +144,7 @@ std::string describe_inputs(const std::vector<HostValue>& inputs) {
 
 std::vector<NumericRun> compare_numbers(const frontend::LiveModule& module, const Program& program,
                                         const std::string& onnx_path, const std::string& runtime) {
-  NumberComparison comparison(module, onnx_path, runtime);
+  NumberComparison comparison(module, program, onnx_path, runtime);
   for (size_t i = 0; i < module.example_count(); ++i) comparison.compare(module.example(i));
   const bool is_dynamic = module.example_count() > 1 && !program.symbols.empty();
   if (!is_dynamic) return comparison.take();

@@ -13,7 +13,9 @@
 #include "exporter/graph/naming.h"
 #include "exporter/graph/passes/run_passes.h"
 #include "exporter/lowering/lower.h"
+#include "exporter/lowering/plugin.h"
 #include "exporter/onnx/writer.h"
+#include "exporter/ops_file.h"
 #include "tagging/hierarchy.h"
 
 namespace modelexport {
@@ -63,14 +65,68 @@ std::string sidecar_path(const std::string& output, bool compress) {
       .string();
 }
 
-graph::Graph lower(const Program& program, const ExportOptions& options) {
-  lowering::Result lowered = lowering::lower(program, {options.opset});
-  if (!lowered.unsupported.empty()) {
-    throw Error(ErrorKind::unsupported, lowering::describe(lowered.unsupported, program));
+lowering::Lowerings lowerings_of(const ExportOptions& options) {
+  lowering::Lowerings lowerings;
+  for (const std::string& path : options.load_lowerings) {
+    lowering::load_lowerings(path, lowerings);
   }
+  for (const std::string& path : options.ops) read_ops_file(path, options.opset, lowerings);
+  return lowerings;
+}
+
+void remove_outputs(Program& program, const std::vector<size_t>& missing) {
+  for (auto index = missing.rbegin(); index != missing.rend(); ++index) {
+    program.outputs.erase(program.outputs.begin() + static_cast<ptrdiff_t>(*index));
+    program.body.outputs.erase(program.body.outputs.begin() + static_cast<ptrdiff_t>(*index));
+  }
+}
+
+void lower(const ExportOptions& options, ExportResult& result) {
+  Program& program = result.program;
+  ExportReport& report = result.report;
+  lowering::Result lowered =
+      lowering::lower(program, {options.opset, options.on_unsupported, lowerings_of(options)});
+  const bool nothing_left = lowered.missing_outputs.size() == program.outputs.size();
+  if (!lowered.unsupported.empty() &&
+      (options.on_unsupported == lowering::OnUnsupported::raise || nothing_left)) {
+    throw Error(ErrorKind::unsupported, (nothing_left ? "no output is left: " : "") +
+                                            lowering::describe(lowered.unsupported, program));
+  }
+  for (size_t index : lowered.missing_outputs) {
+    report.missing_outputs.push_back(program.outputs[index].name);
+  }
+  remove_outputs(program, lowered.missing_outputs);
+  report.unsupported = std::move(lowered.unsupported);
   graph::run_passes(lowered.graph, program);
   graph::assign_names(lowered.graph, program);
-  return std::move(lowered.graph);
+  result.graph = std::move(lowered.graph);
+}
+
+bool can_be_run(const ExportReport& report) {
+  return std::none_of(report.unsupported.begin(), report.unsupported.end(),
+                      [](const lowering::UnsupportedOp& op) { return op.approximated; });
+}
+
+std::string describe_unsupported(const ExportResult& result, const ExportOptions& options) {
+  const ExportReport& report = result.report;
+  std::vector<lowering::UnsupportedOp> kept, left_out;
+  for (const lowering::UnsupportedOp& op : report.unsupported) {
+    (op.approximated ? kept : left_out).push_back(op);
+  }
+  std::string text = "the file is not the whole module (exit code 3)\n";
+  if (!left_out.empty()) {
+    text += "left out, with all that depends on them:\n" + lowering::list(left_out, result.program);
+  }
+  if (!report.missing_outputs.empty()) {
+    text += fmt::format("outputs that are missing: {}\n", fmt::join(report.missing_outputs, ", "));
+  }
+  if (!kept.empty()) {
+    text += "nodes that stand for operators, and cannot be run:\n" +
+            lowering::list(kept, result.program);
+  }
+  if (options.verify && !kept.empty()) text += "numbers were not compared\n";
+  text.pop_back();
+  return text;
 }
 
 onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Graph& graph) {
@@ -151,7 +207,7 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   writer.start_weights(onnx::tensors_in_use(result.program));
   {
     const Stage stage(options, "lowering", metrics.export_time);
-    result.graph = lower(result.program, options);
+    lower(options, result);
   }
   const tagging::Hierarchy hierarchy = [&] {
     const Stage stage(options, "tagging", metrics.tag_injection_time);
@@ -177,7 +233,7 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   result.report.parameters = check.parameters();
   result.report.parameter_bytes = check.parameter_bytes();
   result.report.validation_success_rate = check.success_rate();
-  if (options.verify) {
+  if (options.verify && can_be_run(result.report)) {
     const Stage stage(options, "verifying", metrics.verify_time);
     result.report.numbers = compare_numbers(module, result.program, output, options.runtime);
   }
@@ -189,10 +245,13 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
     const Stage stage(options, "reporting", metrics.report_time);
     measure();
     result.model.hierarchy = sidecar_path(output, options.compress);
-    check.write_sidecar(result.model.hierarchy, options, metrics_of(result));
+    check.write_sidecar(result.model.hierarchy, options, result);
   }
   measure();
   result.diagnostics = result.program.warnings;
+  if (!result.report.unsupported.empty()) {
+    result.diagnostics.push_back(describe_unsupported(result, options));
+  }
   return result;
 }
 

@@ -4,12 +4,15 @@
 //
 //   interpreter.cpp  frames, calls, scopes, structural (prim) nodes
 //   operators.cpp    nodes that LibTorch has an operator for
+//   custom_classes.cpp  methods of C++ classes
 //   aliasing.cpp     views and in-place updates made functional
+//   statistics.cpp   running statistics of normalisations
 //   containers.cpp   operators on lists and dicts that hold symbolic values
 //   branches.cpp     If; merging.cpp: what its branches leave
 //   sequences.cpp    lists whose length depends on the inputs
 //   loops.cpp        Loop; carried.cpp: what it carries
 //   ports.cpp        inputs and outputs of the model
+//   state.cpp        attributes that forward changes
 //   lanes.cpp        the worlds that the lanes stand for
 #pragma once
 
@@ -26,6 +29,7 @@
 #include "exporter/frontend/examples.h"
 #include "exporter/frontend/journal.h"
 #include "exporter/frontend/recorder.h"
+#include "exporter/frontend/state.h"
 #include "exporter/frontend/value.h"
 
 namespace modelexport::frontend {
@@ -39,7 +43,7 @@ struct WeightWritten {
 class Interpreter {
  public:
   Interpreter(const Checkpoint& checkpoint, const Examples& examples,
-              const std::set<const void*>& written_weights);
+              const std::set<const void*>& written_weights, const State& state);
   Program run();
 
  private:
@@ -63,15 +67,16 @@ class Interpreter {
   };
 
   // An overlay of attributes set by forward, over the module's own, which stay as they are.
-  using Attributes = std::map<std::pair<const c10::ivalue::Object*, std::string>, Val>;
+  using AttributeKey = std::pair<const c10::ivalue::Object*, std::string>;
+  using Attributes = std::map<AttributeKey, Val>;
 
   // ---- interpreter.cpp ----
-  Val input(const c10::IValue& first, const std::string& name, size_t argument,
-            std::vector<size_t>& path);
   Val call_function(torch::jit::Function& function, std::vector<Val> arguments, ScopeId scope,
                     const Source& callers);
   Val call_method(const torch::jit::Node* node, const std::string& name, std::vector<Val> arguments,
                   Frame& frame);
+  Val call_custom_class(const torch::jit::Node* node, const std::string& name,
+                        const std::vector<Val>& inputs, Frame& frame);
   void run_nodes(const torch::jit::Block* block, Frame& frame);
   void run_node(torch::jit::Node* node, Frame& frame);
   bool run_structural(torch::jit::Node* node, Frame& frame);
@@ -90,9 +95,22 @@ class Interpreter {
   Source source_of(const torch::jit::Node* node, const Frame& frame) const;
   OriginId origin_of(const torch::jit::Node* node, Frame& frame);
   std::string place_of(const torch::jit::Node* node, const Frame& frame) const;
-  void output(const Val& val, const std::string& name);
   Val weight(const at::Tensor& tensor);
   std::vector<Val> inputs_of_function(const torch::jit::Node* node, Frame& frame);
+
+  // ---- ports.cpp ----
+  // Of an argument of forward, or of an attribute (`is_state`), from its values in all lanes.
+  Val input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
+  Val tensor_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
+  void output(const Val& val, const std::string& name);
+
+  // ---- state.cpp ----
+  void note_container(const AttributeKey& key, const Val& val);
+  void state_changed(const AttributeKey& key);
+  void find_changed_containers();
+  void add_state_inputs();
+  void add_state_outputs();
+  static void check_state(const std::vector<c10::IValue>& lanes, const std::string& name);
 
   // ---- operators.cpp ----
   const NodeInfo& info(torch::jit::Node* node);
@@ -134,6 +152,11 @@ class Interpreter {
   Val change_sequence(torch::jit::Node* node, const std::shared_ptr<ListVal>& list,
                       const std::vector<Val>& inputs, Frame& frame);
   Val to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame, const Source& callers);
+
+  // ---- statistics.cpp ----
+  static bool updates_statistics(const c10::FunctionSchema& schema, const std::vector<Val>& inputs);
+  void before_statistics(const std::vector<Val>& inputs);
+  void update_statistics(const std::vector<Val>& inputs, bool of_instances);
 
   // ---- containers.cpp ----
   static void set_entry(DictVal& dict, Val key, Val value);
@@ -200,6 +223,7 @@ class Interpreter {
   const Checkpoint& checkpoint_;
   const Examples& examples_;
   const std::set<const void*>& written_weights_;
+  const State& state_;
   Recorder recorder_;
   WorldTree world_tree_;
   Worlds worlds_;                // current; lane i is world worlds_->ids[i]
@@ -214,6 +238,7 @@ class Interpreter {
   std::unordered_map<TensorId, std::shared_ptr<TensorCell>> weights_;
   std::unordered_map<std::string, std::shared_ptr<torch::jit::CompilationUnit>> compiled_;
   Attributes attributes_;
+  std::map<AttributeKey, std::string> containers_;  // lists and dicts read, as they were
   std::vector<Journal*> journals_;  // of the branches and loop bodies being walked, outermost first
 };
 

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <set>
 
 #include "exporter/error.h"
@@ -19,6 +20,7 @@
 #include "exporter/frontend/interpreter.h"
 #include "exporter/frontend/module_state.h"
 #include "exporter/frontend/scalar_type.h"
+#include "exporter/frontend/torchvision.h"
 
 namespace modelexport::frontend {
 namespace {
@@ -64,8 +66,17 @@ void flatten_output(const c10::IValue& value, std::vector<HostValue>& flat) {
 }
 
 void load_library(const std::string& path) {
-  if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    throw Error(ErrorKind::usage, fmt::format("cannot load the library {}: {}", path, dlerror()));
+  const auto fail = [&](std::string_view why) {
+    throw Error(ErrorKind::usage, fmt::format("cannot load the library {}: {}", path, why));
+  };
+  // A file in the working folder comes before what the loader's path has of that name.
+  std::error_code ignored;
+  const bool is_file = std::filesystem::exists(path, ignored);
+  const std::string file = is_file ? std::filesystem::absolute(path).string() : path;
+  try {
+    if (dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) fail(dlerror());
+  } catch (const c10::Error& error) {  // of registering what is there already
+    fail(error.what_without_backtrace());
   }
 }
 
@@ -77,6 +88,7 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
   torch::jit::setGraphExecutorOptimize(false);
   torch::jit::getExecutorMode() = false;
   for (const auto& library : libraries) load_library(library);
+  register_torchvision();
   Checkpoint checkpoint = load_checkpoint(path);
   if (!checkpoint.module.find_method("forward")) {
     throw Error(ErrorKind::usage,
@@ -90,6 +102,7 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
 struct LiveModule::Impl {
   Checkpoint checkpoint;
   Examples examples;
+  State state;
 
   torch::jit::Method forward() const { return checkpoint.module.get_method("forward"); }
   const c10::FunctionSchema& schema() const { return forward().function().getSchema(); }
@@ -116,13 +129,14 @@ struct LiveModule::Impl {
 };
 
 LiveModule::LiveModule(const std::string& path, const std::vector<std::string>& libraries)
-    : impl_(new Impl{load(path, libraries), {}}) {}
+    : impl_(new Impl{load(path, libraries), {}, {}}) {}
 LiveModule::~LiveModule() = default;
 LiveModule::LiveModule(LiveModule&&) noexcept = default;
 
 void LiveModule::set_examples(const InputOptions& options) {
   const at::NoGradGuard no_grad;
-  auto& [checkpoint, examples] = *impl_;
+  auto& [checkpoint, examples, state] = *impl_;
+  state = {.as_ports = options.state_as_ports};
   examples = make_examples(checkpoint.module, options, checkpoint.traced_inputs);
   if (options.dynamic_auto) {
     examples = find_dynamic_dims(checkpoint.module, std::move(examples), options.seed);
@@ -135,18 +149,24 @@ Program LiveModule::tree() const { return Recorder(impl_->checkpoint).take(); }
 
 Program LiveModule::trace() {
   const at::NoGradGuard no_grad;
+  auto& [checkpoint, examples, state] = *impl_;
   std::set<const void*> written;
   for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
     try {
-      Program program = Interpreter(impl_->checkpoint, impl_->given(), written).run();
+      const Examples calls = state.slots.empty()
+                                 ? impl_->given()
+                                 : examples_of_calls(checkpoint.module, impl_->given(), state);
+      Program program = Interpreter(checkpoint, calls, written, state).run();
       for (const auto& name : impl_->names_in(written)) {
-        program.warnings.push_back(fmt::format(
-            "{} is changed by forward; the exported model does not keep the change between calls",
-            name));
+        program.warnings.push_back(state_warning(name));
       }
       return program;
     } catch (const WeightWritten& weight) {
-      written.insert(weight.storage);
+      const bool is_port =
+          state.as_ports && state.add_in_storage(checkpoint.module, weight.storage);
+      if (!is_port) written.insert(weight.storage);
+    } catch (const StateChanged& changed) {
+      state.add(changed.slot);
     }
   }
   throw Error(ErrorKind::internal, "the walk does not settle which weights forward writes to");
@@ -182,20 +202,42 @@ std::vector<HostValue> LiveModule::make_inputs(const Program& program,
 }
 
 std::vector<HostValue> LiveModule::run(const std::vector<HostValue>& inputs) const {
+  return run_in_a_row(inputs, 1)[0];
+}
+
+std::vector<std::vector<HostValue>> LiveModule::run_in_a_row(const std::vector<HostValue>& inputs,
+                                                             size_t count) const {
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> tensors;
-  for (const auto& input : inputs) tensors.push_back(tensor_of(input.tensors.at(0)));
-  const ModuleState state(impl_->checkpoint.module);
-  std::vector<HostValue> outputs;
+  const ModuleState saved(impl_->checkpoint.module);
+  std::vector<std::vector<HostValue>> calls;
   try {
-    auto arguments = unflatten(impl_->given().examples[0], tensors).arguments;
-    flatten_output(impl_->forward()(std::move(arguments)), outputs);
+    for (size_t call = 0; call < count; ++call) {
+      std::vector<at::Tensor> tensors;
+      for (const auto& input : inputs) tensors.push_back(tensor_of(input.tensors.at(0)));
+      auto arguments = unflatten(impl_->given().examples[0], tensors).arguments;
+      std::vector<HostValue> outputs;
+      flatten_output(impl_->forward()(std::move(arguments)), outputs);
+      for (HostValue& value : state()) outputs.push_back(std::move(value));
+      calls.push_back(std::move(outputs));
+    }
   } catch (const std::exception& error) {
-    state.restore();
+    saved.restore();
     throw Error(ErrorKind::usage, "the module raises: " + reason_of(error));
   }
-  state.restore();
-  return outputs;
+  saved.restore();
+  return calls;
+}
+
+std::vector<HostValue> LiveModule::state() const {
+  std::vector<HostValue> values;
+  std::set<const void*> seen;  // attributes that are one tensor
+  for (const StateSlot& slot : impl_->state.slots) {
+    const c10::IValue value = slot.object->getAttr(slot.attribute);
+    const bool is_tensor = value.isTensor() && value.toTensor().defined();
+    if (is_tensor && !seen.insert(value.toTensor().unsafeGetTensorImpl()).second) continue;
+    flatten_output(value, values);
+  }
+  return values;
 }
 
 std::string torch_version() { return TORCH_VERSION; }

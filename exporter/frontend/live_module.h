@@ -25,6 +25,7 @@ struct InputOptions {
   std::vector<std::string> specs;  // "NAME:DTYPE[batch=2,seq=16,64]"
   bool dynamic_auto = false;       // find the dynamic dimensions by running at other sizes
   uint64_t seed = 0;
+  bool state_as_ports = false;  // what forward changes of the module becomes inputs and outputs
 };
 
 class LiveModule {
@@ -57,8 +58,13 @@ class LiveModule {
                                      const std::vector<int64_t>& symbol_sizes, uint64_t seed) const;
 
   // Runs the module itself (its own forward, not the program). Outputs flattened as
-  // Program::outputs.
+  // Program::outputs; the module is as it was before.
   std::vector<HostValue> run(const std::vector<HostValue>& inputs) const;
+  // Calls it `count` times in a row.
+  std::vector<std::vector<HostValue>> run_in_a_row(const std::vector<HostValue>& inputs,
+                                                   size_t count) const;
+  // What trace() made inputs of the module's state, as it is.
+  std::vector<HostValue> state() const;
 
  private:
   struct Impl;

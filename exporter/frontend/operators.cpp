@@ -335,6 +335,8 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
   }
   if (!info.written.empty()) return run_write(node, info, inputs, frame);
 
+  const bool statistics = updates_statistics(info.op->schema(), inputs);
+  if (statistics) before_statistics(inputs);
   const bool symbolic = info.random || std::any_of(inputs.begin(), inputs.end(), is_symbolic);
   const bool weights = std::any_of(inputs.begin(), inputs.end(), from_weights);
   const bool sequences = std::any_of(inputs.begin(), inputs.end(), is_sequence);
@@ -359,6 +361,7 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
     link_views(inputs, arguments, info.schema, values, results);
     recorder_.emit({info.schema, std::move(arguments), std::move(values), origin_, {}});
   }
+  if (statistics) update_statistics(inputs, info.op->schema().name() == "aten::instance_norm");
   for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,9 @@ namespace modelexport::lowering {
 // Constants up to this many elements are copied into the graph; larger ones stay where they are.
 inline constexpr int64_t kSmallConstant = 1024;
 
+// A value was asked for that set_missing() said is not there.
+struct Missing {};
+
 class Builder {
  public:
   // Makes the program's inputs graph inputs.
@@ -37,7 +41,7 @@ class Builder {
   OriginId origin() const { return origin_; }
   void set_origin(OriginId origin) { origin_ = origin; }
 
-  // Closes the body with the program's outputs and hands the graph over.
+  // Closes the body with the program's outputs that are not missing and hands the graph over.
   graph::Graph finish();
 
   // ---- values -----------------------------------------------------------------------------------
@@ -52,6 +56,9 @@ class Builder {
   V value(modelexport::ValueId id);
   void bind(modelexport::ValueId id, V value);
   bool is_bound(modelexport::ValueId id) const { return values_[id] != kOmitted; }
+  // There is no such value, because its operator was left out: value() throws Missing.
+  void set_missing(modelexport::ValueId id) { missing_.insert(id); }
+  bool is_missing(modelexport::ValueId id) const { return missing_.contains(id); }
 
   // ---- constants: initializers of the body, visible everywhere ----------------------------------
   V constant(DType dtype, std::vector<int64_t> dims, std::string bytes);
@@ -60,6 +67,10 @@ class Builder {
   const graph::TensorData* constant_of(V value) const;
   // Row-major bytes of an initializer of at most kSmallConstant elements.
   std::optional<std::string> bytes_of(V value) const;
+
+  // ---- custom operators: what the model imports and has in it -----------------------------------
+  void import_domain(const std::string& domain, int version);
+  void add_function(const graph::GivenFunction& function);
 
   // ---- nodes: appended to the innermost block, with the current origin --------------------------
   void emit(std::string op_type, std::string domain, std::vector<V> inputs, std::vector<V> outputs,
@@ -110,6 +121,7 @@ class Builder {
   std::vector<Frame> frames_;
   OriginId origin_ = kNone;
   std::vector<V> values_;                                // by program value
+  std::unordered_set<modelexport::ValueId> missing_;
   std::unordered_map<uint32_t, size_t> initializer_of_;  // graph value -> index of its initializer
   std::map<std::tuple<DType, std::vector<int64_t>, std::string>, V> constants_;
   std::unordered_map<TensorId, V> tensors_;
