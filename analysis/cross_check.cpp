@@ -273,7 +273,8 @@ Expectation expectation_of(const Program& program, const tagging::Hierarchy& hie
     if (program.tensors[id].role != Role::parameter || uses.uses[id].empty()) continue;
     out.tensors.push_back({id, ""});
     std::set<tagging::LevelId> users;
-    for (const ParameterUse& use : uses.uses[id]) users.insert(hierarchy.level_of(use.call));
+    for (const ParameterUse& use : uses.uses[id])
+      if (use.is_direct) users.insert(hierarchy.level_of(use.call));
     if (users.size() > 1) continue;
     for (tagging::LevelId level = *users.begin(); level != kNone;
          level = hierarchy.levels()[level].parent)

@@ -8,7 +8,9 @@
 
 #include "analysis/sha256.h"
 #include "analysis/sharing.h"
+#include "analysis/sharing_json.h"
 #include "analysis/structure.h"
+#include "exporter/program/module_tensor.h"
 #include "tagging/tags.h"
 
 namespace modelexport::analysis {
@@ -34,7 +36,7 @@ class HierarchyWriter {
     if (document_.include_metadata) write_operations();
     write_dags();
     write_validation();
-    write_sharing();
+    write_sharing(sharing_, json_);
     if (!document_.unsupported.empty()) write_unsupported();
     write_metrics();
     json_.end_object();
@@ -144,7 +146,9 @@ class HierarchyWriter {
     for (const ModuleCheck& checked : check_.modules) {
       const Module& module = program_.modules[checked.module];
       int64_t elements = 0;
-      for (TensorId id : module.parameters) elements += program_.tensors[id].element_count();
+      for (TensorId id : module.parameters) {
+        elements += module_element_count(program_.tensors[id]);
+      }
       json_.begin_object();
       json_.member("path", module.path);
       json_.member("class", module.class_name);
@@ -304,7 +308,9 @@ class HierarchyWriter {
       json_.begin_object();
       json_.member("found_in_onnx", parameter.found());
       json_.member("required", parameter.required);
-      json_.member("pytorch_shape", parameter.shape);
+      const Tensor& tensor = program_.tensors[parameter.tensor];
+      json_.member("pytorch_shape", module_sizes(tensor));
+      if (tensor.is_complex) json_.member("complex", true);
       if (parameter.found()) {
         json_.member("found_as", parameter.found_as);
         json_.member("transposed", parameter.transposed);
@@ -315,44 +321,6 @@ class HierarchyWriter {
       }
       json_.end_object();
     }
-    json_.end_object();
-  }
-
-  void write_sharing() {
-    json_.key("shared_parameters");
-    json_.begin_object();
-    for (const SharedParameter& shared : sharing_.parameters) {
-      json_.key(shared.name);
-      json_.begin_object();
-      json_.member("used_by", shared.used_by);
-      json_.member("share_count", shared.share_count);
-      json_.member("param_type", shared.param_type);
-      json_.member("sharing_pattern", name(shared.pattern));
-      json_.member("aliases", shared.aliases);
-      json_.member("bytes", shared.bytes);
-      json_.end_object();
-    }
-    json_.end_object();
-
-    json_.key("sharing_analysis");
-    json_.begin_object();
-    for (const SharingPattern pattern :
-         {SharingPattern::tied_embeddings, SharingPattern::layer_sharing,
-          SharingPattern::attention_sharing, SharingPattern::position_sharing}) {
-      json_.key(name(pattern));
-      json_.begin_array();
-      for (const SharedParameter& shared : sharing_.parameters) {
-        if (shared.pattern != pattern) continue;
-        json_.begin_object();
-        json_.member("parameter", shared.name);
-        json_.member("modules", shared.used_by);
-        json_.end_object();
-      }
-      json_.end_array();
-    }
-    json_.member("total_shared_params", sharing_.parameters.size());
-    json_.member("sharing_percentage", sharing_.percentage());
-    json_.member("bytes_saved", sharing_.bytes_saved);
     json_.end_object();
   }
 

@@ -83,18 +83,6 @@ void compare_floats(const std::byte* expected, const std::byte* found, size_t wi
 }
 
 template <typename T>
-void compare_complex(const std::byte* expected, const std::byte* found, const Tolerance& tolerance,
-                     Difference& out) {
-  // A complex number matches if both of its parts do.
-  Difference parts = out;
-  parts.elements *= 2;
-  compare_floats<Plain<T>>(expected, found, sizeof(T), tolerance, parts);
-  out.mismatched = std::min(parts.mismatched, out.elements);
-  out.max_abs = parts.max_abs;
-  out.max_rel = parts.max_rel;
-}
-
-template <typename T>
 void compare_integers(const std::byte* expected, const std::byte* found, Difference& out) {
   for (int64_t i = 0; i < out.elements; ++i) {
     const T a = load<T>(expected + i * sizeof(T));
@@ -138,15 +126,14 @@ void compare_elements(const std::byte* a, const std::byte* b, const Tolerance& t
       return compare_floats<Plain<float>>(a, b, 4, tolerance, out);
     case DType::f64:
       return compare_floats<Plain<double>>(a, b, 8, tolerance, out);
-    case DType::c64:
-      return compare_complex<float>(a, b, tolerance, out);
-    case DType::c128:
-      return compare_complex<double>(a, b, tolerance, out);
     case DType::f8_e4m3fn:
       return compare_floats<Float8E4M3>(a, b, 1, tolerance, out);
     case DType::f8_e5m2:
       return compare_floats<Float8E5M2>(a, b, 1, tolerance, out);
     case DType::undefined:
+    case DType::c32:
+    case DType::c64:
+    case DType::c128:
     case DType::string:
       out.reason = "its dtype has no numbers";
       return;

@@ -1,29 +1,15 @@
 #include "analysis/parameter_uses.h"
 
 #include <algorithm>
-#include <array>
+#include <compare>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
+#include "analysis/operator_kinds.h"
+
 namespace modelexport::analysis {
 namespace {
-
-// Operators that look up rows of their first argument by their index argument.
-bool is_lookup(std::string_view op) {
-  return op == "aten::embedding" || op == "aten::embedding_bag" || op == "aten::index_select" ||
-         op == "aten::index" || op == "aten::gather";
-}
-
-// Operators whose result depends on the shape of their argument only.
-bool reads_shape_only(std::string_view op) {
-  return op == "aten::size" || op == "aten::sym_size" || op == "aten::numel" || op == "aten::len" ||
-         op == "aten::dim" || op.ends_with("_like");
-}
-
-bool computes_attention(std::string_view op) {
-  return op == "aten::scaled_dot_product_attention" || op == "aten::softmax" ||
-         op == "aten::_softmax" || op == "aten::_scaled_dot_product_flash_attention_for_cpu";
-}
 
 // Bytes of a storage that a tensor spans.
 struct Range {
@@ -50,6 +36,8 @@ class UseFinder {
  public:
   explicit UseFinder(const Program& program) : program_(program) {
     by_position_.assign(program.values.size(), true);
+    looked_up_.resize(program.values.size());
+    softmax_of_.assign(program.values.size(), kNone);
     for (const Port& port : program.inputs) by_position_[port.value] = false;
     attends_.assign(program.scopes.size(), false);
     look_at(program.body);
@@ -61,6 +49,7 @@ class UseFinder {
   ParameterUses run() {
     result_.uses.resize(program_.tensors.size());
     result_.overlaps.resize(program_.tensors.size());
+    for (const Scope& scope : program_.scopes) result_.calls.push_back({scope.parent});
     for (TensorId id = 0; id < program_.tensors.size(); ++id)
       if (program_.tensors[id].role != Role::constant)
         for (TensorId other : parameters_in(program_.tensors[id]))
@@ -87,7 +76,7 @@ class UseFinder {
   void look_at(const Block& block) {
     for (const Op& op : block.ops) {
       const std::string& name = op_name(op);
-      if (computes_attention(name)) attends_[call_of(program_.origins[op.origin].scope)] = true;
+      find_attention(op, name);
       bool by_position = reads_shape_only(name) || arguments_by_position(op, 0);
       for (const Block& inner : op.blocks) {
         for (ValueId value : inner.inputs) by_position_[value] = by_position;
@@ -125,22 +114,78 @@ class UseFinder {
           if (tensor != kNone) add_use(op, i, tensor);
         });
       for (const Block& inner : op.blocks) add_uses(inner);
+      follow(op);
     }
+  }
+
+  // A softmax that is multiplied with something is attention.
+  void find_attention(const Op& op, const std::string& name) {
+    const ScopeId call = call_of(program_.origins[op.origin].scope);
+    if (attends(name)) attends_[call] = true;
+    ScopeId softmax = normalizes(name) ? call : kNone;
+    for (const Argument& argument : op.arguments)
+      for_each_value(argument, [&](ValueId id) {
+        if (softmax_of_[id] == kNone) return;
+        if (multiplies(name)) attends_[softmax_of_[id]] = true;
+        if (masks(name)) softmax = softmax_of_[id];
+      });
+    for (ValueId value : op.outputs)
+      if (value != kNone) softmax_of_[value] = softmax;
+  }
+
+  // What attention looks up by positions is still of that parameter where another attention adds it
+  // to something.
+  void follow(const Op& op) {
+    const ScopeId attention = attention_of(call_of(program_.origins[op.origin].scope));
+    std::set<LookedUp> looked_up;
+    const bool looks_up = is_lookup(op_name(op)) && arguments_by_position(op, 1);
+    for (size_t i = 0; i < op.arguments.size(); ++i)
+      for_each_value(op.arguments[i], [&](ValueId id) {
+        const TensorId constant = program_.values[id].constant;
+        if (constant != kNone && i == 0 && looks_up && attention != kNone)
+          for (TensorId parameter : parameters_in(program_.tensors[constant]))
+            looked_up.insert({parameter, attention});
+        for (const LookedUp& source : looked_up_[id]) {
+          if (hands_on(op_name(op))) looked_up.insert(source);
+          if (attention != kNone && attention != source.attention)
+            result_.uses[source.parameter].push_back({.call = attention,
+                                                      .by_position = true,
+                                                      .is_direct = false,
+                                                      .in_attention = true,
+                                                      .attention = attention});
+        }
+      });
+    for (ValueId value : op.outputs)
+      if (value != kNone) looked_up_[value].assign(looked_up.begin(), looked_up.end());
+  }
+
+  // The call that computes attention: this one, or the one above it.
+  ScopeId attention_of(ScopeId call) const {
+    if (attends_[call]) return call;
+    const ScopeId above = program_.scopes[call].parent;
+    const ScopeId outer = above == kNone ? kNone : call_of(above);
+    return outer != kNone && attends_[outer] ? outer : kNone;
   }
 
   void add_use(const Op& op, size_t argument, TensorId tensor) {
     ParameterUse use{.call = call_of(program_.origins[op.origin].scope)};
     use.is_lookup = argument == 0 && is_lookup(op_name(op));
     use.by_position = use.is_lookup && arguments_by_position(op, 1);
-    use.attention = use.call;
-    while (use.attention != kNone && !attends_[use.attention])
-      use.attention = program_.scopes[use.attention].parent;
+    use.attention = attention_of(use.call);
     use.in_attention = use.attention != kNone;
     for (TensorId parameter : parameters_in(program_.tensors[tensor]))
       result_.uses[parameter].push_back(use);
   }
 
+  struct LookedUp {
+    TensorId parameter;
+    ScopeId attention;  // the call that did
+    auto operator<=>(const LookedUp&) const = default;
+  };
+
   const Program& program_;
+  std::vector<std::vector<LookedUp>> looked_up_;  // by value
+  std::vector<ScopeId> softmax_of_;               // by value: the call whose softmax gave it
   std::vector<bool> by_position_;  // by value: the same whatever the inputs' values, given shapes
   std::vector<bool> attends_;      // by scope: does this call compute attention itself?
   std::unordered_map<StorageId, std::vector<TensorId>> by_storage_;

@@ -144,7 +144,8 @@ std::vector<Finding> check_parameter_users(const FileIndex& index,
     if (at == by_name.end() || uses.uses[at->second].empty()) continue;
     std::set<LevelId> users;
     for (const ParameterUse& use : uses.uses[at->second])
-      for (LevelId id = hierarchy.level_of(use.call); id != kNone; id = all[id].parent)
+      for (LevelId id = use.is_direct ? hierarchy.level_of(use.call) : kNone; id != kNone;
+           id = all[id].parent)
         users.insert(id);
     for (uint32_t node : index.values[initializer.value].consumers)
       if (levels[node] != kNone && !users.contains(levels[node]))

@@ -8,16 +8,17 @@
 namespace modelexport::analysis {
 namespace {
 
-std::set<ScopeId> calls_of(const std::vector<ParameterUse>& uses) {
-  std::set<ScopeId> calls;
+std::set<uint32_t> calls_of(const std::vector<ParameterUse>& uses) {
+  std::set<uint32_t> calls;
   for (const ParameterUse& use : uses) calls.insert(use.call);
   return calls;
 }
 
 class SharingAnalysis {
  public:
-  SharingAnalysis(const Program& program, const tagging::Hierarchy& hierarchy)
-      : program_(program), hierarchy_(hierarchy), uses_(find_parameter_uses(program)) {
+  SharingAnalysis(const Program& program, const ParameterUses& uses,
+                  const std::vector<std::string_view>& tags)
+      : program_(program), uses_(uses), tags_(tags) {
     for (TensorId id = 0; id < program.tensors.size(); ++id)
       is_shared_.push_back(program.tensors[id].role != Role::constant &&
                            (!program.tensors[id].aliases.empty() || !uses_.overlaps[id].empty() ||
@@ -44,12 +45,13 @@ class SharingAnalysis {
     out.aliases = tensor.aliases;
     for (TensorId other : uses_.overlaps[id]) out.aliases.push_back(program_.tensors[other].name);
     for (const ParameterUse& use : uses_.uses[id]) {
-      const std::string& tag = hierarchy_.levels()[hierarchy_.level_of(use.call)].tag;
+      const std::string_view tag = tags_[use.call];
       if (std::find(out.used_by.begin(), out.used_by.end(), tag) == out.used_by.end())
-        out.used_by.push_back(tag);
+        out.used_by.emplace_back(tag);
     }
     const size_t calls = calls_of(uses_.uses[id]).size();
-    const bool was_run = !program_.body.ops.empty();
+    const bool was_run = std::any_of(uses_.uses.begin(), uses_.uses.end(),
+                                     [](const auto& list) { return !list.empty(); });
     out.share_count =
         static_cast<int64_t>(std::max<size_t>(1, was_run ? calls : 1 + tensor.aliases.size()));
     out.pattern = pattern_of(id);
@@ -60,9 +62,8 @@ class SharingAnalysis {
     const std::vector<ParameterUse>& uses = uses_.uses[id];
     const auto is_lookup = [](const ParameterUse& use) { return use.is_lookup; };
     if (std::any_of(uses.begin(), uses.end(), is_lookup)) {
-      const bool by_position = std::all_of(uses.begin(), uses.end(), [](const ParameterUse& use) {
-        return use.is_lookup && use.by_position;
-      });
+      const bool by_position = std::all_of(uses.begin(), uses.end(),
+                                           [](const ParameterUse& use) { return use.by_position; });
       // Positions may be computed from the inputs (where padding is left out): only names tell.
       const bool named = std::all_of(uses.begin(), uses.end(), is_lookup) &&
                          program_.tensors[id].name.find("position") != std::string::npos;
@@ -80,8 +81,8 @@ class SharingAnalysis {
   }
 
   // Does the call around this call of attention use parameters that are not shared?
-  bool layer_has_own_parameters(ScopeId attention) const {
-    ScopeId layer = program_.scopes[attention].parent;
+  bool layer_has_own_parameters(uint32_t attention) const {
+    uint32_t layer = uses_.calls[attention].parent;
     if (layer == kNone) layer = attention;
     for (TensorId id = 0; id < program_.tensors.size(); ++id) {
       if (program_.tensors[id].role != Role::parameter || is_shared_[id]) continue;
@@ -91,14 +92,14 @@ class SharingAnalysis {
     return false;
   }
 
-  bool is_within(ScopeId scope, ScopeId above) const {
-    while (scope != kNone && scope != above) scope = program_.scopes[scope].parent;
-    return scope != kNone;
+  bool is_within(uint32_t call, uint32_t above) const {
+    while (call != kNone && call != above) call = uses_.calls[call].parent;
+    return call != kNone;
   }
 
   const Program& program_;
-  const tagging::Hierarchy& hierarchy_;
-  ParameterUses uses_;
+  const ParameterUses& uses_;
+  const std::vector<std::string_view>& tags_;
   std::vector<char> is_shared_;  // by tensor
 };
 
@@ -124,7 +125,16 @@ double Sharing::percentage() const {
 }
 
 Sharing analyze_sharing(const Program& program, const tagging::Hierarchy& hierarchy) {
-  return SharingAnalysis(program, hierarchy).run();
+  const ParameterUses uses = find_parameter_uses(program);
+  std::vector<std::string_view> tags;
+  for (ScopeId id = 0; id < program.scopes.size(); ++id)
+    tags.push_back(hierarchy.levels()[hierarchy.level_of(id)].tag);
+  return analyze_sharing(program, uses, tags);
+}
+
+Sharing analyze_sharing(const Program& program, const ParameterUses& uses,
+                        const std::vector<std::string_view>& tags) {
+  return SharingAnalysis(program, uses, tags).run();
 }
 
 }  // namespace modelexport::analysis

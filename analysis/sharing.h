@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "analysis/parameter_uses.h"
 #include "exporter/program/program.h"
 #include "tagging/hierarchy.h"
 
@@ -42,5 +43,9 @@ struct Sharing {
 };
 
 Sharing analyze_sharing(const Program& program, const tagging::Hierarchy& hierarchy);
+
+// The same of parameters whose uses are known. `tags`: of each of the uses' calls.
+Sharing analyze_sharing(const Program& program, const ParameterUses& uses,
+                        const std::vector<std::string_view>& tags);
 
 }  // namespace modelexport::analysis

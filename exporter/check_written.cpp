@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "analysis/hierarchy_json.h"
+#include "analysis/model_summary.h"
+#include "analysis/report_html.h"
 #include "exporter/error.h"
 #include "exporter/onnx/pending_file.h"
 
@@ -123,6 +125,19 @@ void WrittenCheck::write_sidecar(const std::string& path, const ExportOptions& o
   } else {
     analysis::write_hierarchy(document, [&](std::string_view text) { file.append(text); });
   }
+  file.commit();
+}
+
+void WrittenCheck::write_report(const ExportResult& result) const {
+  const analysis::ModelSummary summary = analysis::summarize(file_, program_, hierarchy_);
+  analysis::ReportContents contents{.models = {&summary},
+                                    .check = &check_,
+                                    .metrics = metrics_of(result),
+                                    .notes = result.diagnostics};
+  for (const NumericRun& run : result.report.numbers)
+    contents.numbers.push_back({run.inputs, &run.outputs});
+  onnx::PendingFile file(result.model.report);
+  analysis::write_report(contents, [&](std::string_view text) { file.append(text); });
   file.commit();
 }
 

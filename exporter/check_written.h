@@ -36,6 +36,9 @@ class WrittenCheck {
   void write_sidecar(const std::string& path, const ExportOptions& options,
                      const ExportResult& result) const;
 
+  // report.html, with the numbers, metrics and warnings of the export, to result.model.report.
+  void write_report(const ExportResult& result) const;
+
  private:
   const Program& program_;
   const tagging::Hierarchy& hierarchy_;

@@ -10,12 +10,8 @@
 #include "exporter/archive_check.h"
 #include "exporter/check_written.h"
 #include "exporter/error.h"
-#include "exporter/graph/naming.h"
-#include "exporter/graph/passes/run_passes.h"
-#include "exporter/lowering/lower.h"
-#include "exporter/lowering/plugin.h"
+#include "exporter/lower_program.h"
 #include "exporter/onnx/writer.h"
-#include "exporter/ops_file.h"
 #include "tagging/hierarchy.h"
 
 namespace modelexport {
@@ -59,47 +55,11 @@ onnx::WeightMode weight_mode(Weights weights) {
   throw Error(ErrorKind::internal, "unknown way to store weights");
 }
 
-std::string sidecar_path(const std::string& output, bool compress) {
+std::string sidecar_path(const std::string& output, const ExportOptions& options) {
+  if (!options.hierarchy.empty()) return options.hierarchy + (options.compress ? ".gz" : "");
   return std::filesystem::path(output)
-      .replace_extension(compress ? ".hierarchy.json.gz" : ".hierarchy.json")
+      .replace_extension(options.compress ? ".hierarchy.json.gz" : ".hierarchy.json")
       .string();
-}
-
-lowering::Lowerings lowerings_of(const ExportOptions& options) {
-  lowering::Lowerings lowerings;
-  for (const std::string& path : options.load_lowerings) {
-    lowering::load_lowerings(path, lowerings);
-  }
-  for (const std::string& path : options.ops) read_ops_file(path, options.opset, lowerings);
-  return lowerings;
-}
-
-void remove_outputs(Program& program, const std::vector<size_t>& missing) {
-  for (auto index = missing.rbegin(); index != missing.rend(); ++index) {
-    program.outputs.erase(program.outputs.begin() + static_cast<ptrdiff_t>(*index));
-    program.body.outputs.erase(program.body.outputs.begin() + static_cast<ptrdiff_t>(*index));
-  }
-}
-
-void lower(const ExportOptions& options, ExportResult& result) {
-  Program& program = result.program;
-  ExportReport& report = result.report;
-  lowering::Result lowered =
-      lowering::lower(program, {options.opset, options.on_unsupported, lowerings_of(options)});
-  const bool nothing_left = lowered.missing_outputs.size() == program.outputs.size();
-  if (!lowered.unsupported.empty() &&
-      (options.on_unsupported == lowering::OnUnsupported::raise || nothing_left)) {
-    throw Error(ErrorKind::unsupported, (nothing_left ? "no output is left: " : "") +
-                                            lowering::describe(lowered.unsupported, program));
-  }
-  for (size_t index : lowered.missing_outputs) {
-    report.missing_outputs.push_back(program.outputs[index].name);
-  }
-  remove_outputs(program, lowered.missing_outputs);
-  report.unsupported = std::move(lowered.unsupported);
-  graph::run_passes(lowered.graph, program);
-  graph::assign_names(lowered.graph, program);
-  result.graph = std::move(lowered.graph);
 }
 
 bool can_be_run(const ExportReport& report) {
@@ -127,21 +87,6 @@ std::string describe_unsupported(const ExportResult& result, const ExportOptions
   if (options.verify && !kept.empty()) text += "numbers were not compared\n";
   text.pop_back();
   return text;
-}
-
-onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Graph& graph) {
-  onnx::Annotations annotations;
-  annotations.producer_version = MODELEXPORT_VERSION;
-  annotations.node = [&](const graph::Node& node) { return tagger.node(node); };
-  annotations.initializer = [&](const graph::Initializer& initializer) {
-    return tagger.initializer(initializer);
-  };
-  annotations.port = [&](graph::ValueId value) {
-    const auto& inputs = graph.body.inputs;
-    const bool is_input = std::find(inputs.begin(), inputs.end(), value) != inputs.end();
-    return is_input ? tagger.input() : tagger.output();
-  };
-  return annotations;
 }
 
 }  // namespace
@@ -173,9 +118,9 @@ std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& resul
           {"weight_bytes_written", number(result.model.data_bytes)}};
 }
 
-Program trace(frontend::LiveModule& module) {
+Program trace(frontend::LiveModule& module, const lowering::Lowerings& lowerings) {
   try {
-    return module.trace();
+    return module.trace([&](const std::string& key) { return lowerings.is_lowered(key); });
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::usage) throw;
     throw Error(ErrorKind::usage,
@@ -195,10 +140,12 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
     const Stage stage(options, "loading", metrics.load_time);
     return frontend::LiveModule(path, options.load_library);
   }();
+  const lowering::Lowerings lowerings =
+      read_lowerings(options.load_lowerings, options.ops, options.opset);
   {
     const Stage stage(options, "running the module", metrics.analysis_time);
     module.set_examples(options.inputs);
-    result.program = trace(module);
+    result.program = trace(module, lowerings);
   }
   const std::string output = options.output.empty()
                                  ? std::filesystem::path(path).replace_extension(".onnx").string()
@@ -207,7 +154,11 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   writer.start_weights(onnx::tensors_in_use(result.program));
   {
     const Stage stage(options, "lowering", metrics.export_time);
-    lower(options, result);
+    LoweredProgram lowered =
+        lower_program(result.program, {options.opset, options.on_unsupported, lowerings});
+    result.graph = std::move(lowered.graph);
+    result.report.unsupported = std::move(lowered.unsupported);
+    result.report.missing_outputs = std::move(lowered.missing_outputs);
   }
   const tagging::Hierarchy hierarchy = [&] {
     const Stage stage(options, "tagging", metrics.tag_injection_time);
@@ -229,13 +180,16 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
     const Stage stage(options, "checking", metrics.check_time);
     return WrittenCheck(output, result.program, result.graph, hierarchy);
   }();
-  check.require(options.validation);
   result.report.parameters = check.parameters();
   result.report.parameter_bytes = check.parameter_bytes();
   result.report.validation_success_rate = check.success_rate();
   if (options.verify && can_be_run(result.report)) {
     const Stage stage(options, "verifying", metrics.verify_time);
     result.report.numbers = compare_numbers(module, result.program, output, options.runtime);
+  }
+  result.diagnostics = result.program.warnings;
+  if (!result.report.unsupported.empty()) {
+    result.diagnostics.push_back(describe_unsupported(result, options));
   }
   const auto measure = [&] {
     metrics.total_time = seconds_since(begin);
@@ -244,14 +198,13 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   {
     const Stage stage(options, "reporting", metrics.report_time);
     measure();
-    result.model.hierarchy = sidecar_path(output, options.compress);
+    result.model.hierarchy = sidecar_path(output, options);
     check.write_sidecar(result.model.hierarchy, options, result);
+    result.model.report = options.report;
+    if (!options.report.empty()) check.write_report(result);
   }
+  check.require(options.validation);
   measure();
-  result.diagnostics = result.program.warnings;
-  if (!result.report.unsupported.empty()) {
-    result.diagnostics.push_back(describe_unsupported(result, options));
-  }
   return result;
 }
 

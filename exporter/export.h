@@ -53,6 +53,8 @@ struct ExportOptions {
   analysis::DagOptions extraction;  // of hierarchy.json
   bool include_metadata = true;     // the same
   bool compress = false;            // hierarchy.json.gz
+  std::string hierarchy;            // its path; default: that of the ONNX file
+  std::string report;               // path of report.html; empty: none
   ValidationOptions validation;
   bool verify = false;  // compare numbers: ONNX Runtime against LibTorch
   std::string runtime;  // libonnxruntime; empty: as exporter/runtime/session.h says
@@ -64,6 +66,7 @@ struct WrittenFiles {
   std::string onnx;
   std::string data;       // empty if there is none
   std::string hierarchy;  // OUT.hierarchy.json, or .json.gz
+  std::string report;     // empty if there is none
   uint64_t onnx_bytes = 0;
   uint64_t data_bytes = 0;
 };
@@ -77,7 +80,7 @@ struct Metrics {
   double write_time = 0;
   double check_time = 0;   // of the written files against the live module
   double verify_time = 0;  // numbers, if asked for
-  double report_time = 0;  // hierarchy.json
+  double report_time = 0;  // hierarchy.json, report.html
   double total_time = 0;
   double memory_peak_mb = 0;  // of the process so far
 };
@@ -113,9 +116,9 @@ std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& resul
 
 ExportResult export_checkpoint(const std::string& path, const ExportOptions& options);
 
-// LiveModule::trace; where the module raises, the error also says what it was given and what it
-// takes.
-Program trace(frontend::LiveModule& module);
+// LiveModule::trace, with `lowerings` for what need not be taken apart; where the module raises, the
+// error also says what it was given and what it takes.
+Program trace(frontend::LiveModule& module, const lowering::Lowerings& lowerings = {});
 
 // "input_ids int64 [2, 16], attention_mask int64 [2, 16]"
 std::string describe_inputs(const std::vector<HostValue>& inputs);

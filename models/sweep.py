@@ -199,11 +199,19 @@ def trace_all(arguments) -> None:
 
 
 def flat(output) -> list[torch.Tensor]:
-    return tracing.tensors_of(output) if output is not None else []
+    """Every tensor and number of a result."""
+    if isinstance(output, torch.Tensor):
+        return [output]
+    if isinstance(output, (bool, int, float)):
+        return [torch.tensor(output, dtype=torch.float64 if isinstance(output, float) else None)]
+    if output is None or isinstance(output, (str, torch.dtype, torch.device)):
+        return []
+    return [t for value in (output.values() if isinstance(output, dict) else output) for t in flat(value)]
 
 
-def compare(line: dict, path: str) -> dict:
-    """Numbers, dtypes and shapes of the exported file at each size."""
+def compare(line: dict, path: str, tolerance=lambda dtype: (1e-3, 1e-4)) -> dict:
+    """Numbers, dtypes and shapes of the exported file at each size. tolerance(dtype) is (relative, absolute), or None
+    where numbers mean nothing."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -214,10 +222,13 @@ def compare(line: dict, path: str) -> dict:
     wanted = {i.name for i in session.get_inputs()}
     for file in line["all_inputs"]:
         inputs = torch.load(file)
+        if not isinstance(inputs, dict):
+            inputs = dict(zip((a.name for a in module.forward.schema.arguments[1:]), inputs))
+        feed = {n: t.numpy(force=True).copy() for n, t in inputs.items() if n in wanted}
         with torch.no_grad():
             expected = flat(module(**inputs))
-        actual = session.run(None, {n: t.numpy() for n, t in inputs.items() if n in wanted})
-        at = pathlib.Path(file).suffixes[0]
+        actual = session.run(None, feed)
+        at = pathlib.Path(file).suffixes[-2]
         if len(actual) != len(expected):
             return {"status": "wrong", "error": f"{at}: {len(actual)} outputs instead of {len(expected)}"}
         for output, a, e in zip(session.get_outputs(), actual, expected):
@@ -225,24 +236,25 @@ def compare(line: dict, path: str) -> dict:
             if a.dtype != e.dtype or a.shape != e.shape:
                 what = f"{a.dtype} {list(a.shape)} instead of {e.dtype} {list(e.shape)}"
                 return {"status": "wrong", "error": f"{at}: output '{output.name}' is {what}"}
+            limits = tolerance(e.dtype)
             a, e = (a.double(), e.double()) if not e.is_complex() else (a, e)
-            if not torch.allclose(a, e, rtol=1e-3, atol=1e-4, equal_nan=True):
+            if limits and not torch.allclose(a, e, rtol=limits[0], atol=limits[1], equal_nan=True):
                 worst = (a - e).abs().nan_to_num(nan=float("inf")).max()
                 return {"status": "wrong", "error": f"{at}: output '{output.name}' differs by {worst:.3g}, "
                                                     f"largest {e.abs().max():.3g}"}  # fmt: skip
     return {"status": "ok"}
 
 
-def check_all(arguments) -> None:
+def export_and_compare(arguments, made: dict[str, dict], compare) -> None:
+    """Exports each of `made` (id -> its line, with `inputs`, the first `examples` of which are for the export) that has no
+    result yet, and appends what comes of it to results.jsonl."""
     import onnxruntime  # noqa: F401
 
     work = arguments.work
-    traced = {n: r for n, r in lines_of(work / "traced.jsonl").items() if r["status"] == "traced"}
-    done = {} if arguments.again else lines_of(work / "results.jsonl")
-    names = [n for n in traced if (n in arguments.only if arguments.only else n not in done)]
+    done = {} if arguments.again or arguments.only else lines_of(work / "results.jsonl")
     manifest = {
         name: {"id": name, "model": str(work / f"{name}.pt"), "output": str(work / "onnx" / f"{name}.onnx"),
-               "inputs": traced[name]["inputs"][:2]} for name in names
+               "inputs": line["inputs"][: line.get("examples", 2)]} for name, line in made.items() if name not in done
     }  # fmt: skip
     (work / "onnx").mkdir(exist_ok=True)
     (work / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in manifest.values()))
@@ -251,7 +263,7 @@ def check_all(arguments) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as batch:
         for text in batch.stdout:
             result = json.loads(text)
-            line = manifest[result["id"]] | {"all_inputs": traced[result["id"]]["inputs"]}
+            line = manifest[result["id"]] | {"all_inputs": made[result["id"]]["inputs"]}
             if result["status"] == "ok":
                 output = pathlib.Path(line["output"])
                 result |= in_child(lambda: compare(line, str(output)), arguments.timeout)
@@ -259,6 +271,13 @@ def check_all(arguments) -> None:
             with open(work / "results.jsonl", "a") as out:
                 out.write(json.dumps(record) + "\n")
             print(f"{record['id']:32}{record['status']:12}{(record['error'] or '')[:300]}", flush=True)
+
+
+def check_all(arguments) -> None:
+    traced = {n: r for n, r in lines_of(arguments.work / "traced.jsonl").items() if r["status"] == "traced"}
+    if arguments.only:
+        traced = {n: r for n, r in traced.items() if n in arguments.only}
+    export_and_compare(arguments, traced, compare)
 
 
 def page(arguments) -> None:

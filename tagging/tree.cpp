@@ -9,7 +9,9 @@
 #include <unordered_map>
 
 #include "exporter/graph/scopes.h"
+#include "exporter/program/module_tensor.h"
 #include "tagging/hierarchy.h"
+#include "tagging/number_text.h"
 
 namespace modelexport::tagging {
 namespace {
@@ -34,8 +36,9 @@ std::optional<Numbered> split_number(const std::string& name) {
 
 class Tree {
  public:
-  Tree(const Program& program, const graph::Graph* graph)
-      : program_(program), children_(program.modules.size()), nodes_(program.modules.size(), 0) {
+  Tree(const Program& program, std::vector<int64_t> nodes)
+      : program_(program), children_(program.modules.size()), nodes_(std::move(nodes)) {
+    nodes_.resize(program.modules.size(), 0);
     std::vector<std::vector<ModuleId>> direct(program.modules.size());
     std::vector<char> runs(program.modules.size(), 0);  // itself or something below it
     for (ModuleId id = program.modules.size(); id-- > 0;) {
@@ -63,7 +66,6 @@ class Tree {
       }
       signatures_[id] = signature(id);
     }
-    if (graph) count_nodes(graph->body);
     for (ModuleId id = program.modules.size(); id-- > 1;)
       if (program.modules[id].parent != kNone) nodes_[program.modules[id].parent] += nodes_[id];
   }
@@ -101,21 +103,6 @@ class Tree {
     return interned_.try_emplace(std::move(text), static_cast<int>(interned_.size())).first->second;
   }
 
-  void count_nodes(const graph::Block& block) {
-    for (const graph::Node& node : block.nodes) {
-      ++nodes_[module_of(graph::scope_of(node, program_))];
-      for (const graph::Attribute& attribute : node.attributes)
-        if (const auto* body = std::get_if<std::shared_ptr<graph::Block>>(&attribute.value))
-          count_nodes(**body);
-    }
-  }
-
-  ModuleId module_of(ScopeId scope) const {
-    while (program_.scopes[scope].module == kNone && program_.scopes[scope].parent != kNone)
-      scope = program_.scopes[scope].parent;
-    return program_.scopes[scope].module == kNone ? 0 : program_.scopes[scope].module;
-  }
-
   void collect_tensors(ModuleId id, std::vector<TensorId>& out) const {
     const Module& module = program_.modules[id];
     out.insert(out.end(), module.parameters.begin(), module.parameters.end());
@@ -140,7 +127,7 @@ class Tree {
     tensors.erase(std::unique(tensors.begin(), tensors.end()), tensors.end());
     for (TensorId id : tensors) {
       const Tensor& tensor = program_.tensors[id];
-      row.parameters += tensor.element_count();
+      row.parameters += module_element_count(tensor);
       row.bytes += tensor.element_count() * static_cast<int64_t>(byte_size(tensor.dtype));
     }
     out.push_back(std::move(row));
@@ -185,20 +172,6 @@ class Tree {
   std::unordered_map<std::string, int> interned_;
 };
 
-std::string with_commas(int64_t number) {
-  std::string text = std::to_string(number);
-  for (size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
-  return text;
-}
-
-std::string readable_bytes(int64_t bytes) {
-  const char* units[] = {"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; value >= 999.95 && unit < 4; ++unit) value /= 1000;
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
-}
-
 // Number of characters, not bytes, of UTF-8 text.
 size_t width(const std::string& text) {
   return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; });
@@ -209,11 +182,33 @@ std::string padded(const std::string& text, size_t to, bool right) {
   return right ? spaces + text : text + spaces;
 }
 
+ModuleId module_of(const Program& program, ScopeId scope) {
+  while (program.scopes[scope].module == kNone && program.scopes[scope].parent != kNone)
+    scope = program.scopes[scope].parent;
+  return program.scopes[scope].module == kNone ? 0 : program.scopes[scope].module;
+}
+
+void count_nodes(const Program& program, const graph::Block& block, std::vector<int64_t>& counts) {
+  for (const graph::Node& node : block.nodes) {
+    ++counts[module_of(program, graph::scope_of(node, program))];
+    for (const graph::Attribute& attribute : node.attributes)
+      if (const auto* body = std::get_if<std::shared_ptr<graph::Block>>(&attribute.value))
+        count_nodes(program, **body, counts);
+  }
+}
+
 }  // namespace
 
 std::vector<TreeRow> tree_rows(const Program& program, const graph::Graph* graph,
                                const TreeOptions& options) {
-  return Tree(program, graph).rows(options.max_depth);
+  std::vector<int64_t> nodes(program.modules.size(), 0);
+  if (graph) count_nodes(program, graph->body, nodes);
+  return tree_rows(program, std::move(nodes), options);
+}
+
+std::vector<TreeRow> tree_rows(const Program& program, std::vector<int64_t> nodes,
+                               const TreeOptions& options) {
+  return Tree(program, std::move(nodes)).rows(options.max_depth);
 }
 
 std::string format_tree(const std::vector<TreeRow>& rows, const TreeOptions& options) {

@@ -44,6 +44,9 @@ struct TreeOptions {
 // In the order of the module tree, each row before its children. `graph` may be null: no nodes.
 std::vector<TreeRow> tree_rows(const Program& program, const graph::Graph* graph,
                                const TreeOptions& options);
+// The same, given how many nodes each module has without those below it.
+std::vector<TreeRow> tree_rows(const Program& program, std::vector<int64_t> nodes,
+                               const TreeOptions& options);
 
 // With a heading, one line per row, columns aligned. No column of nodes if all are 0; modules that
 // were never called are marked where others were.

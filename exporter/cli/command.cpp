@@ -81,12 +81,16 @@ void declare_input_settings(Settings& settings, ExportOptions& options) {
   declare_example_settings(settings, options);
 }
 
-void declare_export_settings(Settings& settings, ExportOptions& options) {
-  declare_input_settings(settings, options);
+void declare_lowering_settings(Settings& settings, ExportOptions& options) {
   settings.add("ops", options.ops,
                "YAML file that maps custom operators to ONNX operators or functions");
   settings.add("load-lowerings", options.load_lowerings,
                "shared library with lowerings of custom operators");
+}
+
+void declare_export_settings(Settings& settings, ExportOptions& options) {
+  declare_input_settings(settings, options);
+  declare_lowering_settings(settings, options);
   settings.add_choice("on-unsupported",
                       "operators that cannot be exported: an error that lists them, left out with "
                       "all that depends on them, or kept as nodes of another domain; exit code 3",

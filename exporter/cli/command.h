@@ -14,9 +14,11 @@
 namespace modelexport::cli {
 
 void add_export_command(CLI::App& app, int& exit_code);
+void add_extract_command(CLI::App& app, int& exit_code);
 void add_validate_command(CLI::App& app, int& exit_code);
 void add_verify_command(CLI::App& app, int& exit_code);
 void add_analyze_command(CLI::App& app, int& exit_code);
+void add_compare_command(CLI::App& app, int& exit_code);
 void add_batch_command(CLI::App& app, int& exit_code);
 void add_bench_command(CLI::App& app, int& exit_code);
 void add_ops_command(CLI::App& app, int& exit_code);
@@ -55,6 +57,7 @@ void check_model_file(const std::string& model);
 void declare_example_settings(Settings& settings,
                               ExportOptions& options);  // all inputs but --input
 void declare_input_settings(Settings& settings, ExportOptions& options);
+void declare_lowering_settings(Settings& settings, ExportOptions& options);
 void declare_export_settings(Settings& settings, ExportOptions& options);
 // Those that have a section in files: extraction, validation, output; and those of validation
 // alone.

@@ -25,9 +25,7 @@ struct ExportCommand {
   int run() {
     config.read_into(settings);
     check_model_file(model);
-    options.progress = [this](std::string_view stage) { console.progress(stage); };
-    const ExportResult result = export_reporting_progress();
-    for (const std::string& text : result.diagnostics) console.warn(text);
+    const ExportResult result = export_showing_progress(console, model, options);
     if (!metrics_file.empty()) {
       onnx::write_file(metrics_file, metrics_json(result).dump(2) + "\n");
     }
@@ -35,12 +33,6 @@ struct ExportCommand {
     print_summary(console, result, options.extraction.max_depth);
     require_match(result.report.numbers);
     return exit_code_of(result);
-  }
-
-  ExportResult export_reporting_progress() {
-    const auto clear = [this](void*) { console.progress(""); };
-    const std::unique_ptr<void, decltype(clear)> at_end(this, clear);
-    return export_checkpoint(model, options);
   }
 };
 

@@ -40,9 +40,11 @@ int run(int argc, char** argv) {
   app.footer("modelexport COMMAND --help shows the options of a command, and examples.");
   int exit_code = 0;
   add_export_command(app, exit_code);
+  add_extract_command(app, exit_code);
   add_validate_command(app, exit_code);
   add_verify_command(app, exit_code);
   add_analyze_command(app, exit_code);
+  add_compare_command(app, exit_code);
   add_batch_command(app, exit_code);
   add_bench_command(app, exit_code);
   add_ops_command(app, exit_code);

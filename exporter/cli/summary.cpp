@@ -5,25 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "exporter/error.h"
+#include "tagging/number_text.h"
 #include "tagging/tree.h"
 
 namespace modelexport::cli {
 namespace {
-
-std::string size_text(uint64_t bytes) {
-  if (bytes < 1000) return fmt::format("{} B", bytes);
-  double size = static_cast<double>(bytes);
-  const char* unit = "";
-  for (const char* next : {"kB", "MB", "GB", "TB"}) {
-    if (size < 1000) break;
-    size /= 1000;
-    unit = next;
-  }
-  return fmt::format("{:.1f} {}", size, unit);
-}
 
 struct Worst {
   size_t runs = 0, outputs = 0;
@@ -44,6 +34,17 @@ Worst worst_of(const std::vector<NumericRun>& runs) {
 }
 
 }  // namespace
+
+ExportResult export_showing_progress(const Console& console, const std::string& model,
+                                     ExportOptions options) {
+  options.progress = [&](std::string_view stage) { console.progress(stage); };
+  const auto clear = [&](const void*) { console.progress(""); };
+  const std::unique_ptr<const void, decltype(clear)> at_end(&console, clear);
+  ExportResult result = export_checkpoint(model, options);
+  console.progress("");
+  for (const std::string& text : result.diagnostics) console.warn(text);
+  return result;
+}
 
 nlohmann::ordered_json metrics_json(const ExportResult& result) {
   nlohmann::ordered_json json;
@@ -87,6 +88,7 @@ nlohmann::ordered_json result_json(const ExportResult& result) {
                                  {"diagnostics", result.diagnostics}};
   if (!result.model.data.empty()) json["model"]["data"] = result.model.data;
   if (!result.model.hierarchy.empty()) json["model"]["hierarchy"] = result.model.hierarchy;
+  if (!result.model.report.empty()) json["model"]["report"] = result.model.report;
   if (!result.report.unsupported.empty()) {
     json["unsupported"] = unsupported_json(result);
     json["missing_outputs"] = result.report.missing_outputs;
@@ -129,19 +131,21 @@ void print_summary(const Console& console, const ExportResult& result, int max_d
   const ExportReport& report = result.report;
   console.say(fmt::format("written   {}: {} nodes, opset {}, {}", result.model.onnx,
                           report.tags.total, result.graph.opset,
-                          size_text(result.model.onnx_bytes)));
+                          tagging::readable_bytes(static_cast<int64_t>(result.model.onnx_bytes))));
   if (!result.model.data.empty()) {
     console.say(
-        fmt::format("          {}: {}", result.model.data, size_text(result.model.data_bytes)));
+        fmt::format("          {}: {}", result.model.data,
+                    tagging::readable_bytes(static_cast<int64_t>(result.model.data_bytes))));
   }
-  if (!result.model.hierarchy.empty()) console.say("          " + result.model.hierarchy);
+  for (const std::string& file : {result.model.hierarchy, result.model.report})
+    if (!file.empty()) console.say("          " + file);
   console.say(fmt::format("tags      {} of {} nodes: {} direct, {} merged, {} root",
                           report.tags.tagged, report.tags.total, report.tags.direct,
                           report.tags.merged, report.tags.root));
-  console.say(
-      fmt::format("checked   {} parameters and buffers, {}, byte for byte against the live "
-                  "module; structure and tags",
-                  report.parameters, size_text(report.parameter_bytes)));
+  console.say(fmt::format(
+      "checked   {} parameters and buffers, {}, byte for byte against the live "
+      "module; structure and tags",
+      report.parameters, tagging::readable_bytes(static_cast<int64_t>(report.parameter_bytes))));
   if (!report.numbers.empty()) {
     const Worst worst = worst_of(report.numbers);
     console.say(

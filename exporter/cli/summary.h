@@ -10,6 +10,10 @@
 
 namespace modelexport::cli {
 
+// export_checkpoint, which shows what it is at, and warns of what the user should know.
+ExportResult export_showing_progress(const Console& console, const std::string& model,
+                                     ExportOptions options);
+
 // The metrics, by the names that scripts rely on.
 nlohmann::ordered_json metrics_json(const ExportResult& result);
 // The whole: model (files), metrics, numbers, diagnostics.

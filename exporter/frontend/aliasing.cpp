@@ -64,7 +64,7 @@ std::optional<ArgumentList> inverse_permutation(const std::string& key, const Vi
       std::swap(order[wrapped(integer(step.arguments.at(1)), rank)],
                 order[wrapped(integer(step.arguments.at(2)), rank)]);
     }
-  } else if (key == "aten::t" || key == "aten::numpy_T") {
+  } else if (key == "aten::t" || key == "aten::numpy_T" || key == "aten::matrix_H") {
     std::reverse(order.begin(), order.end());
   } else if (key == "aten::mT" || key == "aten::adjoint" || key == "aten::mH") {
     std::swap(order.at(rank - 1), order.at(rank - 2));
@@ -77,6 +77,11 @@ std::optional<ArgumentList> inverse_permutation(const std::string& key, const Vi
   ArgumentList result;
   for (int64_t axis : order) result.emplace_back(axis);
   return result;
+}
+
+// Whether the view shows the conjugate of its parent's elements.
+bool is_conjugate(const TensorCell& view, const TensorCell& parent) {
+  return view.lanes[0].is_complex() && view.lanes[0].is_conj() != parent.lanes[0].is_conj();
 }
 
 // The axis along which a view is a contiguous part of its parent, and where it begins there.
@@ -203,11 +208,18 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   const auto lanes = run_lanes(node, info, inputs, frame);
 
   std::vector<ValueId> values;
+  std::vector<Val> results;  // if it has some of its own
+  const bool has_results = info.functional->returns().size() > written.size();
+  for (size_t i = 0; i < lanes.size() && has_results; ++i) {
+    results.push_back(result(lanes[i], symbolic, false, false, values));
+  }
+  const auto first_written = static_cast<std::ptrdiff_t>(values.size());
   for (const auto& cell : written) {
     values.push_back(recorder_.tensor_value(cell->lanes));
     if (!symbolic && !cell->from_weights) recorder_.set_constant(values.back(), cell->lanes[0]);
   }
   recorder_.emit({info.schema, arguments, values, origin_, {}});
+  values.erase(values.begin(), values.begin() + first_written);
   if (changes_shape_only(schema.name())) {
     auto hidden = std::make_shared<TensorCell>(*written[0]);
     hidden->lanes = before;
@@ -217,8 +229,7 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   } else {
     for (size_t i = 0; i < written.size(); ++i) write(written[i], values[i], symbolic);
   }
-  std::vector<Val> results;
-  if (!node->outputs().empty() && !adopt_same(inputs, lanes, results)) {
+  if (!has_results && !node->outputs().empty() && !adopt_same(inputs, lanes, results)) {
     throw Error(ErrorKind::internal,
                 key_of(schema) + " returns something else than what it writes to");
   }
@@ -248,15 +259,32 @@ void Interpreter::change(const std::shared_ptr<TensorCell>& cell, ValueId value,
 ValueId Interpreter::write_back(const TensorCell& view, const std::shared_ptr<TensorCell>& parent,
                                 ValueId value) {
   const ViewStep& step = view.step;
-  const std::string key = recorder_.program().schemas[step.schema].key;
+  std::string key = recorder_.program().schemas[step.schema].key;
+  if (key.ends_with(".a")) key.resize(key.size() - 2);  // attributes of TorchScript: x.T
   const Argument whole = ValueRef{parent->value};
-  const Argument part = ValueRef{value};
+  Argument part = ValueRef{value};
   const auto& like = parent->lanes;
   const auto slice_scatter = [&](int64_t axis) {
     const auto [dim, start] = part_of(view, *parent, axis);
     return emit("aten::slice_scatter", {"self", "src", "dim", "start", "end", "step"},
                 {whole, part, dim, start, start + view.lanes[0].size(dim), int64_t{1}}, like);
   };
+
+  // Complex tensors and their parts.
+  if (key == "aten::view_as_real") return emit("aten::view_as_complex", {"self"}, {part}, like);
+  if (key == "aten::view_as_complex") return emit("aten::view_as_real", {"self"}, {part}, like);
+  if (key == "aten::real") {
+    const ValueId imag = emit("aten::imag", {"self"}, {whole}, view.lanes);
+    return emit("aten::complex", {"real", "imag"}, {part, ValueRef{imag}}, like);
+  }
+  if (key == "aten::imag") {
+    const ValueId real = emit("aten::real", {"self"}, {whole}, view.lanes);
+    return emit("aten::complex", {"real", "imag"}, {ValueRef{real}, part}, like);
+  }
+  if (key == "aten::_neg_view") return emit("aten::neg", {"self"}, {part}, like);
+  if (is_conjugate(view, *parent)) {
+    part = ValueRef{value = emit("aten::conj", {"self"}, {part}, view.lanes)};
+  }
 
   if (const auto inverse = inverse_permutation(key, step, like[0].dim())) {
     return emit("aten::permute", {"self", "dims"}, {part, *inverse}, like);
@@ -278,6 +306,15 @@ ValueId Interpreter::write_back(const TensorCell& view, const std::shared_ptr<Te
   if (key == "aten::diagonal") {
     return emit("aten::diagonal_scatter", {"self", "src", "offset", "dim1", "dim2"},
                 {whole, part, step.arguments.at(1), step.arguments.at(2), step.arguments.at(3)},
+                like);
+  }
+  const auto is_zero = [](const Argument& argument) {
+    const auto* number = std::get_if<int64_t>(&argument);
+    return number != nullptr && *number == 0;
+  };
+  if (key == "aten::narrow" && is_zero(step.arguments.at(2))) {  // its end is its length
+    return emit("aten::slice_scatter", {"self", "src", "dim", "start", "end", "step"},
+                {whole, part, step.arguments.at(1), int64_t{0}, step.arguments.at(3), int64_t{1}},
                 like);
   }
   if (key == "aten::narrow") return slice_scatter(integer(step.arguments.at(1)));

@@ -22,11 +22,13 @@ bool is_custom_class(const c10::IValue& object) {
 }  // namespace
 
 Interpreter::Interpreter(const Checkpoint& checkpoint, const Examples& examples,
-                         const std::set<const void*>& written_weights, const State& state)
+                         const std::set<const void*>& written_weights, const State& state,
+                         const IsLowered& is_lowered)
     : checkpoint_(checkpoint),
       examples_(examples),
       written_weights_(written_weights),
       state_(state),
+      is_lowered_(is_lowered),
       recorder_(checkpoint) {
   WorldSet worlds;
   for (size_t i = 0; i < examples.examples.size(); ++i) {
@@ -89,6 +91,7 @@ Program Interpreter::run() {
   for (size_t i = 0; i < program.symbols.size(); ++i) {
     recorder_.name_symbol(symbol_dim(i), fmt::format("s{}", i));
   }
+  warn_of_complex_ports();
   for (const Port& port : program.inputs) program.body.inputs.push_back(port.value);
   for (const Port& port : program.outputs) program.body.outputs.push_back(port.value);
   return recorder_.take();
@@ -202,7 +205,11 @@ Val Interpreter::constant(const c10::IValue& value) {
     if (!tensor.defined()) return c10::IValue();
     if (recorder_.weight(tensor) != kNone) return weight(tensor);
     std::vector<at::Tensor> lanes;
-    for (size_t lane = 0; lane < lanes_; ++lane) lanes.push_back(tensor.detach().clone());
+    const bool is_number = tensor.unsafeGetTensorImpl()->is_wrapped_number();
+    for (size_t lane = 0; lane < lanes_; ++lane) {
+      lanes.push_back(tensor.detach().clone());
+      if (is_number) lanes.back().unsafeGetTensorImpl()->set_wrapped_number(true);
+    }
     return new_tensor(std::move(lanes), false, false);
   }
   if (value.isList()) {
@@ -271,6 +278,7 @@ void Interpreter::set_attribute(const std::shared_ptr<ModuleRef>& module, const 
 // ---------------------------------------------------------------------------------
 
 Source Interpreter::source_of(const Node* node, const Frame& frame) const {
+  if (frame.decomposed != nullptr) node = frame.decomposed;
   Source frames = frame.callers != nullptr ? *frame.callers : Source{};
   auto range = node->sourceRange();
   if (auto original = range.findSourceRangeThatGenerated()) range = *original;
@@ -285,6 +293,7 @@ Source Interpreter::source_of(const Node* node, const Frame& frame) const {
 }
 
 OriginId Interpreter::origin_of(const Node* node, Frame& frame) {
+  if (frame.decomposed != nullptr) return frame.origin;
   const SourceId source = recorder_.source(source_of(node, frame));
   return recorder_.origin(frame.scope, source, node->kind().toQualString());
 }

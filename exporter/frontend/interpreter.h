@@ -4,6 +4,7 @@
 //
 //   interpreter.cpp  frames, calls, scopes, structural (prim) nodes
 //   operators.cpp    nodes that LibTorch has an operator for
+//   decomposed.cpp   those that are walked as the operators they call
 //   custom_classes.cpp  methods of C++ classes
 //   aliasing.cpp     views and in-place updates made functional
 //   statistics.cpp   running statistics of normalisations
@@ -42,8 +43,11 @@ struct WeightWritten {
 
 class Interpreter {
  public:
+  // Operators that is_lowered(key) says no to are walked as what they call, if they have a
+  // decomposition.
   Interpreter(const Checkpoint& checkpoint, const Examples& examples,
-              const std::set<const void*>& written_weights, const State& state);
+              const std::set<const void*>& written_weights, const State& state,
+              const IsLowered& is_lowered);
   Program run();
 
  private:
@@ -53,6 +57,9 @@ class Interpreter {
     ScopeId scope = 0;
     const Source* callers = nullptr;  // source lines of the calls that led here, outermost first
     std::string function;
+    // If the nodes are what another one calls: that one, and its origin, which is theirs too.
+    const torch::jit::Node* decomposed = nullptr;
+    OriginId origin = kNone;
   };
 
   // What is worth knowing once per node.
@@ -64,6 +71,7 @@ class Interpreter {
     const c10::FunctionSchema* functional = nullptr;  // its twin that does not
     bool random = false;
     bool metadata_only = false;  // the result depends on shapes and dtypes alone
+    bool composite = false;      // not lowered, but perhaps made of operators that are
   };
 
   // An overlay of attributes set by forward, over the module's own, which stay as they are.
@@ -103,6 +111,7 @@ class Interpreter {
   Val input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
   Val tensor_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
   void output(const Val& val, const std::string& name);
+  void warn_of_complex_ports();
 
   // ---- state.cpp ----
   void note_container(const AttributeKey& key, const Val& val);
@@ -126,6 +135,12 @@ class Interpreter {
   std::vector<Argument> arguments(const std::vector<Val>& vals);
   std::shared_ptr<TensorCell> new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
                                          bool from_weights);
+
+  // ---- decomposed.cpp ----
+  // Walks what the operator calls instead of it; false, with nothing changed that counts, if it has
+  // no decomposition that gives `results`, what the operator itself gives.
+  bool run_decomposed(torch::jit::Node* node, const NodeInfo& info, const std::vector<Val>& inputs,
+                      const std::vector<std::vector<c10::IValue>>& results, Frame& frame);
 
   // ---- aliasing.cpp ----
   ValueId current(const std::shared_ptr<TensorCell>& cell);
@@ -224,6 +239,8 @@ class Interpreter {
   const Examples& examples_;
   const std::set<const void*>& written_weights_;
   const State& state_;
+  const IsLowered& is_lowered_;
+  std::vector<std::shared_ptr<torch::jit::Graph>> decompositions_;  // that have been walked
   Recorder recorder_;
   WorldTree world_tree_;
   Worlds worlds_;                // current; lane i is world worlds_->ids[i]

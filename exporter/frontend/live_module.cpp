@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/view_as_complex.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
@@ -16,6 +17,7 @@
 
 #include "exporter/error.h"
 #include "exporter/frontend/checkpoint.h"
+#include "exporter/frontend/complex_pairs.h"
 #include "exporter/frontend/examples.h"
 #include "exporter/frontend/interpreter.h"
 #include "exporter/frontend/module_state.h"
@@ -28,18 +30,18 @@ namespace {
 constexpr int kMaxRestarts = 1000;
 
 HostTensor host_tensor(const std::string& name, const at::Tensor& tensor) {
-  const at::Tensor plain = tensor.detach().resolve_conj().resolve_neg().contiguous();
+  const at::Tensor plain = as_pairs(tensor.detach()).contiguous();
   HostTensor result{name, dtype_of(plain.scalar_type()), plain.sizes().vec(), {}};
   result.bytes.resize(plain.nbytes());
   if (plain.nbytes() > 0) std::memcpy(result.bytes.data(), plain.const_data_ptr(), plain.nbytes());
   return result;
 }
 
-at::Tensor tensor_of(const HostTensor& host) {
+at::Tensor tensor_of(const HostTensor& host, bool is_complex) {
   at::Tensor tensor = at::empty(host.dims, at::TensorOptions(scalar_type_of(host.dtype)));
   if (!host.bytes.empty())
     std::memcpy(tensor.mutable_data_ptr(), host.bytes.data(), host.bytes.size());
-  return tensor;
+  return is_complex ? at::view_as_complex(tensor) : tensor;
 }
 
 HostValue host_value(const std::string& name, const at::Tensor& tensor) {
@@ -62,6 +64,8 @@ void flatten_output(const c10::IValue& value, std::vector<HostValue>& flat) {
     flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kLong)));
   } else if (value.isDouble()) {
     flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kDouble)));
+  } else if (value.isComplexDouble()) {
+    flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kComplexDouble)));
   }
 }
 
@@ -147,7 +151,7 @@ std::string LiveModule::signature() const { return signature_text(impl_->schema(
 
 Program LiveModule::tree() const { return Recorder(impl_->checkpoint).take(); }
 
-Program LiveModule::trace() {
+Program LiveModule::trace(const IsLowered& is_lowered) {
   const at::NoGradGuard no_grad;
   auto& [checkpoint, examples, state] = *impl_;
   std::set<const void*> written;
@@ -156,7 +160,7 @@ Program LiveModule::trace() {
       const Examples calls = state.slots.empty()
                                  ? impl_->given()
                                  : examples_of_calls(checkpoint.module, impl_->given(), state);
-      Program program = Interpreter(checkpoint, calls, written, state).run();
+      Program program = Interpreter(checkpoint, calls, written, state, is_lowered).run();
       for (const auto& name : impl_->names_in(written)) {
         program.warnings.push_back(state_warning(name));
       }
@@ -188,10 +192,11 @@ std::vector<HostValue> LiveModule::make_inputs(const Program& program,
   std::vector<HostValue> values;
   const auto flat = flatten(impl_->schema(), impl_->given().examples[0]);
   for (size_t i = 0; i < flat.size(); ++i) {
-    const Shape& shape = program.values[program.inputs.at(i).value].shape;
+    const Value& value = program.values[program.inputs.at(i).value];
     std::vector<int64_t> sizes;
-    for (Dim dim : shape)
+    for (Dim dim : value.shape)
       sizes.push_back(is_static(dim) ? dim : symbol_sizes.at(symbol_index(dim)));
+    if (value.is_complex) sizes.pop_back();
     const auto range = impl_->examples.ranges.find(flat[i].name);
     const auto made = make_like(
         flat[i].tensor, sizes, seed + i,
@@ -208,12 +213,15 @@ std::vector<HostValue> LiveModule::run(const std::vector<HostValue>& inputs) con
 std::vector<std::vector<HostValue>> LiveModule::run_in_a_row(const std::vector<HostValue>& inputs,
                                                              size_t count) const {
   const at::NoGradGuard no_grad;
+  const auto like = flatten(impl_->schema(), impl_->given().examples[0]);
   const ModuleState saved(impl_->checkpoint.module);
   std::vector<std::vector<HostValue>> calls;
   try {
     for (size_t call = 0; call < count; ++call) {
       std::vector<at::Tensor> tensors;
-      for (const auto& input : inputs) tensors.push_back(tensor_of(input.tensors.at(0)));
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        tensors.push_back(tensor_of(inputs[i].tensors.at(0), like.at(i).tensor.is_complex()));
+      }
       auto arguments = unflatten(impl_->given().examples[0], tensors).arguments;
       std::vector<HostValue> outputs;
       flatten_output(impl_->forward()(std::move(arguments)), outputs);

@@ -3,12 +3,13 @@
 //
 //   LiveModule module("model.pt", {});
 //   module.set_examples({.files = {"a.pt", "b.pt"}});
-//   Program program = module.trace();
+//   Program program = module.trace(lowering::is_lowered);
 //
 // Errors (Error): unreadable for a file that is not a TorchScript checkpoint; usage for inputs that
 // the module does not take, or that make it raise.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +29,9 @@ struct InputOptions {
   bool state_as_ports = false;  // what forward changes of the module becomes inputs and outputs
 };
 
+// Whether an operator, by its key ("aten::add.Tensor"), can be lowered as it is.
+using IsLowered = std::function<bool(const std::string&)>;
+
 class LiveModule {
  public:
   // Loads `libraries` (custom operators) first. The file is mapped, weights are not read.
@@ -44,8 +48,9 @@ class LiveModule {
   // The module tree and all parameters and buffers alone; runs nothing, needs no examples.
   Program tree() const;
 
-  // Walks and runs the module on all examples in lockstep.
-  Program trace();
+  // Walks and runs the module on all examples in lockstep. Operators without a lowering are taken
+  // apart into those that LibTorch's own kernels of them call, where that can be seen.
+  Program trace(const IsLowered& is_lowered);
 
   // Inputs of example `index`, flattened and named as Program::inputs; there are example_count() of
   // them.

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "exporter/error.h"
+#include "exporter/frontend/decomposition.h"
 #include "exporter/frontend/interpreter.h"
 
 namespace modelexport::frontend {
@@ -79,17 +80,9 @@ bool has_tag(const torch::jit::Operator& op, at::Tag tag) {
   return std::find(tags.begin(), tags.end(), tag) != tags.end();
 }
 
-// The schema of the same operator without side effects: aten::add.Tensor for aten::add_.Tensor and
-// for aten::add.out. Its arguments are those of `schema`, without `out`. nullptr if there is none.
-const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
-  std::string name = schema.name();
+// The operator `name` that writes to nothing and has the arguments of `schema`, without `out`.
+const c10::FunctionSchema* functional(const std::string& name, const c10::FunctionSchema& schema) {
   size_t arguments = schema.arguments().size();
-  if (name.starts_with("aten::__i") && name.ends_with("__")) {
-    name.erase(std::string_view("aten::__").size(), 1);  // __iand__ -> __and__
-  } else if (name.ends_with("_") && !name.ends_with("__")) {
-    name.pop_back();
-  }
-  if (name == "aten::normal") name = "aten::normal_functional";  // aten::normal is something else
   for (const auto& argument : schema.arguments()) {
     if (argument.is_out()) --arguments;
   }
@@ -105,6 +98,21 @@ const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
     if (same && (twin == nullptr || other.overload_name() == schema.overload_name())) twin = &other;
   }
   return twin;
+}
+
+// The schema of the same operator without side effects: aten::add.Tensor for aten::add_.Tensor and
+// for aten::add.out; for one with results of its own, one that gives what would be written after
+// them. nullptr if there is none.
+const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
+  std::string name = schema.name();
+  if (name.starts_with("aten::__i") && name.ends_with("__")) {
+    name.erase(std::string_view("aten::__").size(), 1);  // __iand__ -> __and__
+  } else if (name.ends_with("_") && !name.ends_with("__")) {
+    name.pop_back();
+  }
+  // aten::normal is something else.
+  const auto* twin = name == "aten::normal" ? nullptr : functional(name, schema);
+  return twin != nullptr ? twin : functional(name + "_functional", schema);
 }
 
 // Whether a number is the same in all lanes.
@@ -158,6 +166,7 @@ const Interpreter::NodeInfo& Interpreter::info(Node* node) {
   if (info.functional != nullptr) info.schema = recorder_.schema(*info.functional);
   info.random = has_tag(*info.op, at::Tag::nondeterministic_seeded);
   info.metadata_only = is_metadata_only(schema.name());
+  info.composite = info.written.empty() && !is_lowered_(key_of(schema)) && is_composite(*info.op);
   return info;
 }
 
@@ -210,7 +219,8 @@ std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lane
   // What is computed from weights stays an operator on them, so that weights are never rewritten;
   // but small integers are indices and sizes, not weights.
   const at::Tensor& first = cell->lanes[0];
-  const bool small_integers = !first.is_floating_point() && first.numel() <= 1024;
+  const bool integers = !first.is_floating_point() && !first.is_complex();
+  const bool small_integers = integers && first.numel() <= 1024;
   if (!symbolic && (!from_weights || small_integers) && !first.is_quantized()) {
     recorder_.set_constant(cell->value, first);
   }
@@ -347,6 +357,9 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
   std::vector<Val> results;
   if (adopt_same(inputs, lanes, results)) {
     for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
+    return;
+  }
+  if (info.composite && (symbolic || weights) && run_decomposed(node, info, inputs, lanes, frame)) {
     return;
   }
   origin_ = origin_of(node, frame);

@@ -120,4 +120,20 @@ void Interpreter::output(const Val& val, const std::string& name) {
   }  // None and strings have no counterpart in ONNX
 }
 
+// ONNX Runtime computes nothing in complex types: the file has other inputs and outputs there than
+// the module.
+void Interpreter::warn_of_complex_ports() {
+  Program& program = recorder_.program();
+  const auto warn = [&](const char* kind, const Port& port) {
+    const Value& value = program.values[port.value];
+    if (!value.is_complex) return;
+    program.warnings.push_back(fmt::format(
+        "the {} '{}' is {}; in the ONNX file it is {} with real and imaginary part as its last "
+        "dimension, as torch.view_as_real has it",
+        kind, port.name, name(complex_dtype(value.dtype)), name(value.dtype)));
+  };
+  for (const Port& input : program.inputs) warn("input", input);
+  for (const Port& output : program.outputs) warn("output", output);
+}
+
 }  // namespace modelexport::frontend

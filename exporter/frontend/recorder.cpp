@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "exporter/error.h"
+#include "exporter/frontend/complex_pairs.h"
 #include "exporter/frontend/scalar_type.h"
 
 namespace modelexport::frontend {
@@ -72,7 +73,9 @@ Recorder::TensorKey Recorder::key_of(const at::Tensor& tensor) {
 }
 
 TensorId Recorder::weight(const at::Tensor& tensor) const {
-  if (!tensor.has_storage() || tensor.is_quantized()) return kNone;
+  if (!tensor.has_storage() || tensor.is_quantized() || tensor.is_conj() || tensor.is_neg()) {
+    return kNone;
+  }
   const auto found = weights_.find(key_of(tensor));
   return found == weights_.end() ? kNone : found->second;
 }
@@ -105,14 +108,16 @@ TensorId Recorder::add_tensor(const at::Tensor& tensor, Role role, const std::st
       return found->second;
     }
   }
-  program_.tensors.push_back({.storage = storage_of(tensor),
-                              .dtype = dtype_of(tensor.scalar_type()),
-                              .sizes = tensor.sizes().vec(),
-                              .strides = tensor.strides().vec(),
-                              .offset = tensor.storage_offset(),
+  const at::Tensor parts = as_pairs(tensor);
+  program_.tensors.push_back({.storage = storage_of(parts),
+                              .dtype = dtype_of(parts.scalar_type()),
+                              .sizes = parts.sizes().vec(),
+                              .strides = parts.strides().vec(),
+                              .offset = parts.storage_offset(),
                               .role = role,
                               .name = name,
-                              .module = module});
+                              .module = module,
+                              .is_complex = tensor.is_complex()});
   return id;
 }
 
@@ -121,7 +126,10 @@ ValueId Recorder::weight_value(TensorId id) {
       weight_values_.try_emplace(id, static_cast<ValueId>(program_.values.size()));
   if (is_new) {
     const Tensor& tensor = program_.tensors[id];
-    program_.values.push_back({.dtype = tensor.dtype, .shape = tensor.sizes, .constant = id});
+    program_.values.push_back({.dtype = tensor.dtype,
+                               .shape = tensor.sizes,
+                               .constant = id,
+                               .is_complex = tensor.is_complex});
   }
   return found->second;
 }
@@ -139,7 +147,7 @@ void Recorder::before_write(const c10::StorageImpl* storage) {
   const auto [begin, end] = referred_.equal_range(storage);
   for (auto entry = begin; entry != end; ++entry) {
     const auto& [id, tensor] = entry->second;
-    const at::Tensor copy = tensor.detach().clone(at::MemoryFormat::Contiguous);
+    const at::Tensor copy = as_pairs(tensor.detach().clone(at::MemoryFormat::Contiguous));
     Tensor& target = program_.tensors[id];
     target.storage = storage_of(copy);
     target.strides = copy.strides().vec();
@@ -167,7 +175,8 @@ void Recorder::name_symbol(Dim dim, const std::string& name) {
 
 ValueId Recorder::tensor_value(const std::vector<at::Tensor>& lanes) {
   const auto id = static_cast<ValueId>(program_.values.size());
-  Value value{.dtype = dtype_of(lanes[0].scalar_type())};
+  const DType dtype = dtype_of(lanes[0].scalar_type());
+  Value value{.dtype = part_dtype(dtype), .is_complex = is_complex(dtype)};
   std::vector<int64_t> sizes(lanes.size());
   for (int64_t axis = 0; axis < lanes[0].dim(); ++axis) {
     for (size_t lane = 0; lane < lanes.size(); ++lane) {
@@ -180,6 +189,7 @@ ValueId Recorder::tensor_value(const std::vector<at::Tensor>& lanes) {
     }
     value.shape.push_back(dim(sizes));
   }
+  if (value.is_complex) value.shape.push_back(2);
   program_.values.push_back(std::move(value));
   return id;
 }
@@ -187,6 +197,9 @@ ValueId Recorder::tensor_value(const std::vector<at::Tensor>& lanes) {
 ValueId Recorder::number_value(const std::vector<c10::IValue>& lanes) {
   const auto id = static_cast<ValueId>(program_.values.size());
   Value value{.dtype = dtype_of_number(lanes[0]), .is_number = true};
+  if (is_complex(value.dtype)) {
+    value = {.dtype = part_dtype(value.dtype), .shape = {2}, .is_number = true, .is_complex = true};
+  }
   if (lanes[0].isInt()) {
     std::vector<int64_t> sizes;
     for (const auto& lane : lanes) sizes.push_back(lane.toInt());

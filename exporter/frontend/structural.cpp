@@ -55,15 +55,12 @@ Val refined(const Val& val, const c10::TypePtr& type) {
 }
 
 // The attribute of a ModuleDict or ModuleList that holds the element at `index`.
-std::string element_name(const c10::ivalue::Object& container, const Val& index) {
+std::string element_name(const Val& index) {
   const auto* value = known(index);
   if (value == nullptr) {
     throw Error(ErrorKind::unsupported, "a module is chosen by a value that depends on the inputs");
   }
-  if (value->isString()) return value->toStringRef();
-  int64_t position = value->toInt(), size = 0;
-  while (container.type()->hasAttribute(std::to_string(size))) ++size;
-  return std::to_string(position < 0 ? position + size : position);
+  return value->isString() ? value->toStringRef() : std::to_string(value->toInt());
 }
 
 bool same_object(const Val& a, const Val& b) {
@@ -212,7 +209,7 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
       return out(call_method(node, "__exit__", {in(0), c10::IValue(), c10::IValue(), c10::IValue()},
                              frame));
     case prim::ModuleContainerIndex:
-      return out(attribute(module_in(), element_name(*module_in()->object, in(1))));
+      return out(attribute(module_in(), element_name(in(1))));
     case prim::tolist:
       if (!is_symbolic(in(0))) return false;
       return out(to_list(in(0), node->output()->type(), frame, source_of(node, frame)));

@@ -5,6 +5,7 @@ namespace modelexport::graph {
 int32_t onnx_number(DType dtype) {
   switch (dtype) {
     case DType::undefined:
+    case DType::c32:  // ONNX has none
       return 0;
     case DType::f32:
       return 1;

@@ -162,13 +162,10 @@ void append_element(std::string& bytes, DType dtype, Number value) {
       return append_as(bytes, static_cast<float>(to_double(value)));
     case DType::f64:
       return append_as(bytes, to_double(value));
-    case DType::c64:
-      append_as(bytes, static_cast<float>(to_double(value)));
-      return append_as(bytes, 0.0f);
-    case DType::c128:
-      append_as(bytes, to_double(value));
-      return append_as(bytes, 0.0);
     case DType::undefined:
+    case DType::c32:
+    case DType::c64:
+    case DType::c128:
     case DType::string:
       return;
   }
@@ -212,11 +209,10 @@ Number element_at(std::string_view bytes, DType dtype, size_t index) {
       return static_cast<double>(load<float>(bytes, index));
     case DType::f64:
       return load<double>(bytes, index);
-    case DType::c64:
-      return static_cast<double>(load<float>(bytes, 2 * index));
-    case DType::c128:
-      return load<double>(bytes, 2 * index);
     case DType::undefined:
+    case DType::c32:
+    case DType::c64:
+    case DType::c128:
     case DType::string:
       break;
   }

@@ -16,11 +16,11 @@ namespace modelexport::graph {
 
 using Number = std::variant<int64_t, double>;  // bool and integers are int64 (u64: its bit pattern)
 
-// The bytes of one element; appends to `bytes`. Complex: imaginary part 0. Not for strings.
+// The bytes of one element; appends to `bytes`. Not for complex numbers and strings.
 void append_element(std::string& bytes, DType dtype, Number value);
 std::string element_bytes(DType dtype, Number value);
 
-// Element `index` of `bytes`; of a complex element the real part.
+// Element `index` of `bytes`.
 Number element_at(std::string_view bytes, DType dtype, size_t index);
 double to_double(Number number);
 

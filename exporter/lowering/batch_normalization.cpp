@@ -1,6 +1,5 @@
 // Batch normalisation: with running statistics (inference) it is ONNX's BatchNormalization, with
-// those of the batch (a module left in training mode) a formula. The update of running statistics
-// is not part of an exported model.
+// those of the batch (a module left in training mode) a formula.
 #include <span>
 #include <string_view>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "exporter/lowering/call.h"
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
+#include "exporter/lowering/reduction.h"
 #include "exporter/lowering/spatial.h"
 #include "exporter/lowering/tables.h"
 
@@ -31,7 +31,7 @@ DType common_dtype(Call& c, V x) {
 }
 
 struct Normalized {
-  V y, mean, reciprocal_deviation;
+  V y, mean, reciprocal_deviation, variance;
 };
 
 // With the statistics of the batch: over all axes but the channels'.
@@ -52,7 +52,8 @@ Normalized normalize_with_batch_statistics(Call& c) {
     const Expr term(c, c.unsqueeze(per_channel(c, name, 0, x.dtype(), channels), spatial));
     y = name == std::string_view("weight") ? y * term : y + term;
   }
-  return {c.cast(y, c.out_dtype()), c.squeeze(mean, others), c.squeeze(reciprocal, others)};
+  return {c.cast(y, c.out_dtype()), c.squeeze(mean, others), c.squeeze(reciprocal, others),
+          c.squeeze(variance, others)};
 }
 
 V normalize_with_running_statistics(Call& c) {
@@ -79,8 +80,24 @@ V empty(Call& c, size_t index) {
 // y, mean, reciprocal deviation.
 std::vector<V> three_outputs(Call& c, bool training) {
   if (!training) return {normalize_with_running_statistics(c), empty(c, 1), empty(c, 2)};
-  const auto [y, mean, reciprocal] = normalize_with_batch_statistics(c);
+  const auto [y, mean, reciprocal, variance] = normalize_with_batch_statistics(c);
   return {y, c.cast(mean, c.out_dtype(1)), c.cast(reciprocal, c.out_dtype(2))};
+}
+
+// The running statistics after a batch.
+std::vector<V> updated_statistics(Call& c, V mean, V variance) {
+  const Shape shape = c.shape(c.tensor("input"));
+  const Expr x(c, c.tensor("input", c.dtype_of(mean)));
+  std::vector<int64_t> others = axes_from(0, std::ssize(shape));
+  others.erase(others.begin() + 1);
+  const Expr count = reduced_count(c, x, others, x.dtype());
+  const Expr unbiased = Expr(c, variance) * count / (count - 1.0);
+  const double momentum = c.number("momentum");
+  const auto moved = [&](const char* name, Expr now) {
+    const Expr before(c, c.tensor(name));
+    return V((1.0 - momentum) * before + momentum * cast(now, before.dtype()));
+  };
+  return {moved("running_mean", Expr(c, mean)), moved("running_var", unbiased)};
 }
 
 // aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
@@ -123,6 +140,35 @@ std::vector<V> batch_norm_no_update(Call& c) {
   return outputs;
 }
 
+// aten::_native_batch_norm_legit_functional(Tensor input, Tensor? weight, Tensor? bias,
+//   Tensor running_mean, Tensor running_var, bool training, float momentum, float eps)
+//   -> (Tensor, Tensor, Tensor, Tensor running_mean_out, Tensor running_var_out)
+std::vector<V> native_batch_norm_functional(Call& c) {
+  if (!c.boolean("training")) {
+    c.ignore({"momentum"});
+    std::vector<V> outputs = three_outputs(c, false);
+    outputs.insert(outputs.end(), {c.tensor("running_mean"), c.tensor("running_var")});
+    return outputs;
+  }
+  const auto [y, mean, reciprocal, variance] = normalize_with_batch_statistics(c);
+  const std::vector<V> after = updated_statistics(c, mean, variance);
+  return {y, c.cast(mean, c.out_dtype(1)), c.cast(reciprocal, c.out_dtype(2)), after[0], after[1]};
+}
+
+// aten::_batch_norm_with_update_functional(Tensor input, Tensor? weight, Tensor? bias,
+//   Tensor running_mean, Tensor running_var, float momentum, float eps)
+//   -> (Tensor, Tensor, Tensor, Tensor, Tensor running_mean_out, Tensor running_var_out)
+std::vector<V> batch_norm_with_update(Call& c) {
+  const auto [y, mean, reciprocal, variance] = normalize_with_batch_statistics(c);
+  const std::vector<V> after = updated_statistics(c, mean, variance);
+  return {y,
+          c.cast(mean, c.out_dtype(1)),
+          c.cast(reciprocal, c.out_dtype(2)),
+          empty(c, 3),
+          after[0],
+          after[1]};
+}
+
 // aten::_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean,
 //   Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled)
 //   -> (Tensor, Tensor, Tensor, Tensor, int)
@@ -153,6 +199,8 @@ V instance_norm(Call& c) {
 constexpr Row kRows[] = {
     {"aten::_batch_norm_impl_index", batch_norm_impl_index},
     {"aten::_batch_norm_no_update", batch_norm_no_update},
+    {"aten::_batch_norm_with_update_functional", batch_norm_with_update},
+    {"aten::_native_batch_norm_legit_functional", native_batch_norm_functional},
     {"aten::_native_batch_norm_legit.no_stats", native_batch_norm_without_statistics},
     {"aten::_native_batch_norm_legit_no_training", native_batch_norm_no_training},
     {"aten::batch_norm", batch_norm},

@@ -177,13 +177,9 @@ V clamp_max(Call& c) {
 }
 
 // aten::atan2(Tensor self, Tensor other) -> Tensor
-V atan2(Call& c) {
-  Expr y = operand(c, "self"), x = operand(c, "other");
-  Expr both = (equal(y, 0.0) & equal(x, 0.0)) | (is_infinite(y) & is_infinite(x));
-  Expr ratio = where(both, where(is_infinite(y), sign(y) * sign(x), 0.0), y / x);
-  Expr half_turn = where(y < 0.0, -M_PI, Expr(c, c.constant(M_PI, y.dtype())));
-  Expr behind = (x < 0.0) | (equal(x, 0.0) & (1.0 / x < 0.0));
-  return result(c, atan(ratio) + where(behind, half_turn, 0.0));
+V angle_between(Call& c) {
+  Expr y = operand(c, "self");
+  return result(c, atan2(y, operand(c, "other")));
 }
 
 // aten::hypot(Tensor self, Tensor other) -> Tensor
@@ -280,8 +276,8 @@ constexpr Row kRows[] = {
     {"aten::add.Tensor", add},
     {"aten::addcdiv", addcdiv},
     {"aten::addcmul", addcmul},
-    {"aten::arctan2", atan2},
-    {"aten::atan2", atan2},
+    {"aten::arctan2", angle_between},
+    {"aten::atan2", angle_between},
     {"aten::clamp", clamp},
     {"aten::clamp.Tensor", clamp},
     {"aten::clamp_max", clamp_max},

@@ -127,6 +127,20 @@ void Builder::add_function(const graph::GivenFunction& function) {
   if (!known) all.push_back(function);
 }
 
+// ---- complex values -----------------------------------------------------------------------------
+
+const std::pair<V, V>* Builder::parts_of(V pair) const {
+  for (const Frame& frame : frames_) {
+    if (const auto found = frame.parts.find(pair.id); found != frame.parts.end())
+      return &found->second;
+  }
+  return nullptr;
+}
+
+void Builder::note_parts(V pair, V real, V imaginary) {
+  frames_.back().parts.insert_or_assign(pair.id, std::pair{real, imaginary});
+}
+
 // ---- nodes and blocks ---------------------------------------------------------------------------
 
 size_t Builder::append(Frame& frame, std::string op_type, std::string domain, std::vector<V> inputs,

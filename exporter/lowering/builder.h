@@ -72,6 +72,11 @@ class Builder {
   void import_domain(const std::string& domain, int version);
   void add_function(const graph::GivenFunction& function);
 
+  // ---- complex values: real and imaginary part of pairs -----------------------------------------
+  // As they were noted in the blocks around; nullptr if they were not.
+  const std::pair<V, V>* parts_of(V pair) const;
+  void note_parts(V pair, V real, V imaginary);
+
   // ---- nodes: appended to the innermost block, with the current origin --------------------------
   void emit(std::string op_type, std::string domain, std::vector<V> inputs, std::vector<V> outputs,
             Attributes attributes);
@@ -108,6 +113,7 @@ class Builder {
     std::unordered_map<size_t, Source> sources;
     std::unordered_map<size_t, Size> sizes;
     std::unordered_map<size_t, Size> numbers;
+    std::unordered_map<uint32_t, std::pair<V, V>> parts;  // by the graph value of the pair
   };
 
   void note_symbols(V value);

@@ -137,6 +137,19 @@ bool Call::is_known(std::string_view name) {
   return !is_none_argument(value) && is_known_argument(builder_, value);
 }
 
+bool Call::is_complex(std::string_view name) {
+  const auto is_complex_argument = [&](const auto& self, const Argument& argument) -> bool {
+    if (const auto* list = std::get_if<ArgumentList>(&argument)) {
+      return std::any_of(list->begin(), list->end(),
+                         [&](const Argument& element) { return self(self, element); });
+    }
+    const auto* ref = std::get_if<ValueRef>(&argument);
+    if (ref) return ref->id != kNone && program_.values[ref->id].is_complex;
+    return std::holds_alternative<std::complex<double>>(argument);
+  };
+  return is_complex_argument(is_complex_argument, argument(name));
+}
+
 V Call::value_of(const Argument& argument) {
   if (is_none_argument(argument)) return kOmitted;
   if (const auto* ref = std::get_if<ValueRef>(&argument)) return builder_.value(ref->id);
@@ -145,7 +158,7 @@ V Call::value_of(const Argument& argument) {
   if (const auto* value = std::get_if<double>(&argument)) return constant(*value, DType::f64);
   if (const auto* value = std::get_if<std::complex<double>>(&argument)) {
     std::string bytes(reinterpret_cast<const char*>(value), sizeof(*value));
-    return constant_tensor(DType::c128, {}, std::move(bytes));
+    return constant_tensor(DType::f64, {2}, std::move(bytes));
   }
   throw Error(ErrorKind::internal, "an argument is neither a tensor nor a number");
 }

@@ -59,6 +59,8 @@ class Call {
   bool is_none(std::string_view name);
   bool is_known(std::string_view name);  // not None and without any input-dependent value in it
 
+  bool is_complex(std::string_view name);  // a tensor or number, or one in the list
+
   V tensor(std::string_view name);               // Tensor; a number becomes a rank-0 tensor
   V tensor(std::string_view name, DType dtype);  // the same, cast if need be
   V optional_tensor(std::string_view name);      // kOmitted if None

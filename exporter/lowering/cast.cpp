@@ -18,14 +18,6 @@ V converted(Call& c) {
   return c.tensor(Name.view(), c.out_dtype());
 }
 
-// aten::real(Tensor self) -> Tensor, and others that are the identity for real tensors alone
-V real_identity(Call& c) {
-  ignore_all_but(c, {"self"});
-  V self = c.tensor("self");
-  if (is_complex(c.dtype_of(self))) throw Unsupported{"complex tensors"};
-  return self;
-}
-
 // aten::copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor
 V copy(Call& c) {
   c.ignore({"self", "non_blocking"});
@@ -66,9 +58,9 @@ constexpr Row kRows[] = {
     {"aten::_cast_Int", kSelf},
     {"aten::_cast_Long", kSelf},
     {"aten::_cast_Short", kSelf},
-    {"aten::_conj", real_identity},
-    {"aten::_conj_copy", real_identity},
-    {"aten::_conj_physical", real_identity},
+    {"aten::_conj", kSelf},
+    {"aten::_conj_copy", kSelf},
+    {"aten::_conj_physical", kSelf},
     {"aten::_fw_primal", kSelf},
     {"aten::_lazy_clone", kSelf},
     {"aten::_make_dual", converted<"primal">},
@@ -83,8 +75,8 @@ constexpr Row kRows[] = {
     {"aten::as_tensor.int", converted<"t">},
     {"aten::as_tensor.list", tensor_of_list},
     {"aten::clone", kSelf},
-    {"aten::conj", real_identity},
-    {"aten::conj_physical", real_identity},
+    {"aten::conj", kSelf},
+    {"aten::conj_physical", kSelf},
     {"aten::contiguous", kSelf},
     {"aten::copy", copy},
     {"aten::cpu", kSelf},
@@ -98,8 +90,8 @@ constexpr Row kRows[] = {
     {"aten::lift_fresh_copy", kSelf},
     {"aten::pin_memory", kSelf},
     {"aten::positive", kSelf},
-    {"aten::real", real_identity},
-    {"aten::resolve_conj", real_identity},
+    {"aten::real", kSelf},
+    {"aten::resolve_conj", kSelf},
     {"aten::resolve_neg", kSelf},
     {"aten::scalar_tensor", converted<"s">},
     {"aten::tensor", tensor_of_list},

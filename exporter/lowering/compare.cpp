@@ -74,7 +74,7 @@ V is_infinity(Call& c) {
 
 // aten::isreal(Tensor self) -> Tensor
 V isreal(Call& c) {
-  if (is_complex(c.dtype_of(c.tensor("self")))) throw Unsupported{"complex tensors"};
+  c.ignore({"self"});
   return filled(c, 1.0);
 }
 

@@ -1,6 +1,4 @@
 // The emitting half of Call.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -63,8 +61,7 @@ std::optional<std::vector<int64_t>> Call::known_integers(V value) const {
 
 std::optional<double> Call::known_scalar(V value) const {
   const graph::TensorData* tensor = builder_.constant_of(value);
-  if (!tensor || graph::element_count(*tensor) != 1 || is_complex(tensor->dtype))
-    return std::nullopt;
+  if (!tensor || graph::element_count(*tensor) != 1) return std::nullopt;
   return graph::to_double(graph::element_at(*builder_.bytes_of(value), tensor->dtype, 0));
 }
 
@@ -137,12 +134,9 @@ V Call::cast(V value, DType dtype) {
   if (from == dtype) return value;
   if (const graph::TensorData* tensor = builder_.constant_of(value)) {
     const auto* bytes = std::get_if<std::string>(&tensor->data);
-    if (bytes && !is_complex(from)) {
+    if (bytes) {
       return constant_tensor(dtype, tensor->dims, graph::converted(*bytes, from, dtype));
     }
-  }
-  if (is_complex(from) || is_complex(dtype)) {
-    throw Unsupported{fmt::format("a conversion from {} to {}", name(from), name(dtype))};
   }
   return node("Cast", {value}, {attr("to", dtype)});
 }

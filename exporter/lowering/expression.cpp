@@ -79,6 +79,17 @@ Expr where(Expr condition, Expr a, Expr b) {
 
 Expr abs(Expr x) { return apply("Abs", x); }
 Expr atan(Expr x) { return x.dtype() == DType::f64 ? double_atan(x) : apply("Atan", x); }
+
+Expr atan2(Expr y, Expr x) {
+  Expr both = (equal(y, 0.0) & equal(x, 0.0)) | (is_infinite(y) & is_infinite(x));
+  Expr ratio = where(both, where(is_infinite(y), sign(y) * sign(x), 0.0), y / x);
+  constexpr double kHalfTurn = std::numbers::pi;
+  Expr half_turn =
+      where(y < 0.0, -kHalfTurn, Expr(y.call(), y.call().constant(kHalfTurn, y.dtype())));
+  Expr behind = (x < 0.0) | (equal(x, 0.0) & (1.0 / x < 0.0));
+  return atan(ratio) + where(behind, half_turn, 0.0);
+}
+
 Expr cos(Expr x) { return apply("Cos", x); }
 Expr erf(Expr x) { return apply("Erf", x); }
 Expr exp(Expr x) { return apply("Exp", x); }

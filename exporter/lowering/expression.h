@@ -64,6 +64,7 @@ Expr where(Expr condition, Expr a, Expr b);
 
 Expr abs(Expr x);
 Expr atan(Expr x);
+Expr atan2(Expr y, Expr x);  // the angle of (x, y), with all quadrants and infinities
 Expr cos(Expr x);
 Expr erf(Expr x);
 Expr exp(Expr x);

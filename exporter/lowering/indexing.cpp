@@ -118,6 +118,24 @@ std::vector<V> split_evenly(Call& c, V x, int64_t parts, int64_t axis) {
   return c.nodes("Split", {x}, parts, {attr("axis", axis), attr("num_outputs", parts)});
 }
 
+V roll(Call& c, V x, V shift, int64_t axis) {
+  const V axes = c.constant_ints({axis});
+  const std::optional<std::vector<int64_t>> known = c.known_integers(shift);
+  const std::optional<int64_t> size = static_size(c, x, axis);
+  V cut;
+  if (known && size) {
+    const int64_t rest = *size == 0 ? 0 : ((-known->at(0) % *size) + *size) % *size;
+    if (rest == 0) return x;
+    cut = c.constant_ints({rest});
+  } else {
+    const V period = c.node("Max", {c.size_of(x, axis), c.constant_ints({1})});
+    cut = c.node("Mod", {c.sub(c.constant_ints({0}), shift), period});
+  }
+  const V tail = c.node("Slice", {x, cut, c.constant_ints({INT64_MAX}), axes});
+  const V head = c.node("Slice", {x, c.constant_ints({0}), cut, axes});
+  return c.concat({tail, head}, axis);
+}
+
 V without_bf16(Call& c, V x) { return c.dtype_of(x) == DType::bf16 ? c.cast(x, DType::f32) : x; }
 
 V choose(Call& c, V condition, V a, V b) {

@@ -39,6 +39,9 @@ V strided_positions(Call& c);
 std::vector<int64_t> to_front(const std::vector<int64_t>& axes, int64_t rank);
 std::vector<int64_t> inverse(const std::vector<int64_t>& permutation);
 
+// The elements moved along an axis by `shift` (1-D int64 of one element), around its end.
+V roll(Call& c, V x, V shift, int64_t axis);
+
 // bfloat16 as float32: few kernels exist for it. Results are cast back.
 V without_bf16(Call& c, V x);
 

@@ -7,6 +7,7 @@
 
 #include "exporter/lowering/indexing.h"
 #include "exporter/lowering/kernels.h"
+#include "exporter/lowering/matrix.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/tables.h"
 
@@ -108,7 +109,10 @@ V matrix_power(Call& c) {
   V square = c.tensor("self");
   const int64_t rank = c.rank(square);
   int64_t n = c.integer("n");
-  if (n < 0) throw Unsupported{"a negative power of a matrix: ONNX has no inverse"};
+  if (n < 0) {
+    square = c.cast(inverse(matrix_operand(c, "self")), c.out_dtype());
+    n = -n;
+  }
   V power = kOmitted;
   for (; n > 0; n /= 2) {
     if (n % 2 == 1) power = power == kOmitted ? square : matrix_product(c, power, square);

@@ -10,6 +10,7 @@
 #include "exporter/graph/verify.h"
 #include "exporter/lowering/builder.h"
 #include "exporter/lowering/call.h"
+#include "exporter/lowering/complex_program.h"
 #include "exporter/lowering/custom_op.h"
 #include "exporter/lowering/liveness.h"
 #include "exporter/lowering/registry.h"
@@ -68,8 +69,9 @@ class Driver {
 
   void lower_op(const Op& op) {
     const std::string& key = program_.schemas[op.schema].key;
+    if (bind_empty(op)) return;
     const Lowering lowering = lowerings_.find(program_, op);
-    if (!lowering) return not_lowered(op, "no lowering" + hint(key));
+    if (!lowering) return not_lowered(op, why_not(op));
     const size_t depth = builder_.depth();
     try {
       lower_with(lowering, op);
@@ -93,6 +95,25 @@ class Driver {
     std::vector<V> results = lowering(call);
     check_arguments(call);
     bind_results(op, call, std::move(results), first_new);
+  }
+
+  // Results that never have an element need no operator.
+  bool bind_empty(const Op& op) {
+    const auto is_empty = [&](modelexport::ValueId id) {
+      if (id == kNone) return true;
+      const modelexport::Value& value = program_.values[id];
+      return value.kind == Kind::tensor && is_static(value.shape) &&
+             element_count(value.shape) == 0;
+    };
+    if (op.outputs.empty() || !op.blocks.empty() || !std::ranges::all_of(op.outputs, is_empty)) {
+      return false;
+    }
+    for (modelexport::ValueId id : op.outputs) {
+      if (id == kNone || builder_.is_free(id)) continue;
+      const modelexport::Value& value = program_.values[id];
+      builder_.bind(id, builder_.constant(value.dtype, value.shape, ""));
+    }
+    return true;
   }
 
   static void check_arguments(const Call& call) {
@@ -197,6 +218,15 @@ class Driver {
       unsupported_.push_back({key, reason, {op.origin}, approximated});
   }
 
+  std::string why_not(const Op& op) const {
+    const std::string& key = program_.schemas[op.schema].key;
+    if (find(key) == nullptr) return "no lowering" + hint(key);
+    bool complex = false;  // if not, what has no lowering is the same operator on sequences
+    const auto look = [&](modelexport::ValueId id) { complex |= program_.values[id].is_complex; };
+    for (const Argument& argument : op.arguments) for_each_value(argument, look);
+    return complex ? "no lowering for complex tensors" : "no lowering";
+  }
+
   // The nearest supported form: other overloads.
   static std::string hint(const std::string& key) {
     const std::string name = key.substr(0, key.find('.'));
@@ -220,6 +250,11 @@ class Driver {
 }  // namespace
 
 Result lower(const Program& program, const Options& options) {
+  if (has_complex(program)) {
+    Program real = program;
+    rewrite_complex(real);
+    return Driver(real, options).run();
+  }
   return Driver(program, options).run();
 }
 

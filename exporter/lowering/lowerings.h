@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "exporter/lowering/call.h"
@@ -20,10 +21,16 @@ class Lowerings {
   // their own. What is added last comes first.
   void add(const std::string& key, Lowering lowering);
 
-  // Of this very call; empty if there is none. Sequences have built-in lowerings of their own.
+  // Of this very call; empty if there is none. Sequences and complex tensors have built-in lowerings
+  // of their own.
   Lowering find(const Program& program, const Op& op) const;
 
+  // Whether some call of the operator has one.
+  bool is_lowered(std::string_view key) const;
+
  private:
+  const Lowering* find_added(std::string_view key) const;
+
   std::map<std::string, Lowering, std::less<>> added_;
 };
 

@@ -49,7 +49,7 @@ DType promote(DType a, DType b) {
   if (category(a) != category(b)) {
     const DType high = category(a) > category(b) ? a : b;
     const DType low = high == a ? b : a;
-    if (high == c64 && low == f64) return c128;
+    if (is_complex(high) && is_floating(low)) return promote(high, complex_dtype(low));
     return high;
   }
   if (is_integral(a) && is_signed(a) != is_signed(b)) {
@@ -64,7 +64,9 @@ DType promote(DType a, DType b) {
 }
 
 DType number_dtype(Call& c, std::string_view argument) {
-  if (const Value* value = value_of(c, argument)) return value->dtype;
+  if (const Value* value = value_of(c, argument)) {
+    return value->is_complex ? complex_dtype(value->dtype) : value->dtype;
+  }
   const Argument& number = argument_of(c, argument);
   if (std::holds_alternative<bool>(number)) return boolean;
   if (std::holds_alternative<int64_t>(number)) return i64;
@@ -76,7 +78,8 @@ DType promoted_dtype(Call& c, std::initializer_list<std::string_view> arguments)
   for (std::string_view argument : arguments) {
     const Value* value = value_of(c, argument);
     const bool number = value == nullptr || value->is_number;
-    const Strength strength = number ? kNumber : value->shape.empty() ? kScalarTensor : kTensor;
+    const bool scalar = !number && value->shape.size() == (value->is_complex ? 1 : 0);
+    const Strength strength = number ? kNumber : scalar ? kScalarTensor : kTensor;
     const DType dtype = number_dtype(c, argument);
     dtypes[strength] = promote(dtypes[strength], number ? default_dtype(dtype) : dtype);
   }

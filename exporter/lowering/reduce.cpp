@@ -141,6 +141,13 @@ V sum_to_size(Call& c) {
   return c.reshape(reduce(c, "ReduceSum", self, axes, true), c.out_shape());
 }
 
+// Whether the size was 0 in an example.
+bool may_be_empty(Call& c, Dim size) {
+  if (is_static(size)) return size == 0;
+  const std::vector<int64_t>& seen = c.program().symbols[symbol_index(size)].sizes;
+  return std::ranges::find(seen, 0) != seen.end();
+}
+
 constexpr Row kRows[] = {
     {"aten::_aminmax", aminmax_all},
     {"aten::_aminmax.dim", aminmax},
@@ -193,7 +200,8 @@ Expr mean_over(Expr x, const std::vector<int64_t>& axes, bool keepdim) {
   for (size_t i = 0; i < shape.size(); ++i) {
     const auto axis = static_cast<int64_t>(i);
     const bool reduced = axes.empty() || std::ranges::find(axes, axis) != axes.end();
-    if (reduced && shape[i] == 0) return Expr(c, reduce(c, "ReduceSum", x, axes, keepdim)) / 0.0;
+    if (!reduced || !may_be_empty(c, shape[i])) continue;
+    return Expr(c, reduce(c, "ReduceSum", x, axes, keepdim)) / reduced_count(c, x, axes, x.dtype());
   }
   return Expr(c, reduce(c, "ReduceMean", x, axes, keepdim));
 }

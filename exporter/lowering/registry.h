@@ -30,6 +30,13 @@ const Row* find(std::string_view key);
 // those have lowerings of their own, also where the key is that of an ordinary operator (aten::cat).
 const Row* find_for_sequence(std::string_view key);
 
+// The same for a call that takes or makes complex tensors: they are pairs of reals there (program.h),
+// and most operators have been rewritten by then (complex_program.h).
+const Row* find_for_complex(std::string_view key);
+
+// Whether one of the three has a lowering.
+bool is_lowered(std::string_view key);
+
 // All keys, sorted.
 std::vector<std::string_view> keys();
 
@@ -59,5 +66,8 @@ std::span<const Row> scalar_table();     // arithmetic on ints, floats and bools
 std::span<const Row> scalar_math_table();  // math.sqrt and its kind
 std::span<const Row> control_table();    // prim::If, prim::Loop
 std::span<const Row> sequence_table();   // lists whose length depends on the inputs
+std::span<const Row> complex_table();    // complex tensors: arithmetic, functions, reductions
+std::span<const Row> fourier_table();    // of complex tensors: torch.fft, stft, istft
+std::span<const Row> frequency_table();  // what belongs to torch.fft, but is real
 
 }  // namespace modelexport::lowering

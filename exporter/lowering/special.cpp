@@ -9,6 +9,7 @@
 
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
+#include "exporter/lowering/repeat.h"
 #include "exporter/lowering/tables.h"
 
 namespace modelexport::lowering {
@@ -220,14 +221,109 @@ V mvlgamma(Call& c) {
   return result(c, sum + static_cast<double>(p * (p - 1)) / 4.0 * std::log(pi));
 }
 
+// x^a exp(-x) / gamma(a)
+Expr gamma_factor(Expr a, Expr x) { return exp(a * log(x) - x - lgamma(a)); }
+
+// The lower incomplete gamma function by its power series, for x up to a + 1.
+Expr lower_gamma(Expr a, Expr x) {
+  Call& c = a.call();
+  Expr first = 1.0 / a;
+  const auto step = [&](V round, const std::vector<Expr>& carried) {
+    Expr term = carried[0] * x / (a + (cast(Expr(c, round), DType::f64) + 1.0));
+    return Round{{term, carried[1] + term}, {}};
+  };
+  const Round end = repeat(c, c.constant_int(300), {first, first}, step);
+  return gamma_factor(a, x) * Expr(c, end.carried[1]);
+}
+
+// The upper one by its continued fraction (Lentz's method), for larger x.
+Expr upper_gamma(Expr a, Expr x) {
+  Call& c = a.call();
+  Expr start = x + 1.0 - a;
+  const auto step = [&](V round, const std::vector<Expr>& carried) {
+    Expr k = cast(Expr(c, round), DType::f64) + 1.0, factor = k * (a - k);
+    Expr b = start + 2.0 * k, d = 1.0 / (b + factor * carried[0]), ratio = b + factor / carried[1];
+    return Round{{d, ratio, carried[2] * d * ratio}, {}};
+  };
+  Expr d = 1.0 / start;
+  const Round end = repeat(c, c.constant_int(300), {d, 1e300 + 0.0 * start, d}, step);
+  return gamma_factor(a, x) * Expr(c, end.carried[2]);
+}
+
+// aten::igamma(Tensor self, Tensor other) -> Tensor, and igammac
+template <bool Upper>
+V incomplete_gamma(Call& c) {
+  const auto operand_of = [&](const char* name) {
+    return Expr(c, c.expand(c.tensor(name, DType::f64), c.out_shape()));
+  };
+  Expr a = operand_of("self"), x = operand_of("other");
+  Expr is_small = x <= a + 1.0;
+  Expr valid = (a > 0.0) & (x > 0.0) & !(is_infinite(a) | is_infinite(x));
+  Expr safe_a = where(valid, a, 1.0);
+  Expr lower = lower_gamma(safe_a, where(valid & is_small, x, 0.5));
+  Expr upper = upper_gamma(where(valid & !is_small, a, 1.0), where(valid & !is_small, x, 4.0));
+  Expr value = Upper ? where(is_small, 1.0 - lower, upper) : where(is_small, lower, 1.0 - upper);
+  Expr none = Expr(c, c.constant(Upper ? 1.0 : 0.0, DType::f64)), all = 1.0 - none;
+  value =
+      where(equal(x, 0.0), none, where(is_infinite(a), none, where(is_infinite(x), all, value)));
+  value = where(equal(a, 0.0), all, value);
+  Expr undefined = (x < 0.0) | (a < 0.0) | (equal(a, 0.0) & (x <= 0.0)) |
+                   (is_infinite(a) & is_infinite(x)) | is_nan(a) | is_nan(x);
+  return result(c, where(undefined, kNan, value));
+}
+
+struct Format {
+  int mantissa, lowest, highest;  // bits, and the exponents of normal numbers
+};
+
+Format format_of(DType dtype) {
+  switch (dtype) {
+    case DType::f64:
+      return {52, -1022, 1023};
+    case DType::f16:
+      return {10, -14, 15};
+    case DType::bf16:
+      return {7, -126, 127};
+    default:
+      return {23, -126, 127};
+  }
+}
+
+// The power of two at or below |x|: the logarithm may be off by one, in either direction.
+Expr power_below(Expr x) {
+  Expr guess = power(2.0 + 0.0 * x, floor(log(x) / std::numbers::ln2));
+  guess = where(guess > x, 0.5 * guess, guess);
+  return where(2.0 * guess <= x, 2.0 * guess, guess);
+}
+
+// aten::nextafter(Tensor self, Tensor other) -> Tensor
+V nextafter(Call& c) {
+  const auto [mantissa, lowest, highest] = format_of(c.out_dtype());
+  const double least = std::ldexp(1.0, lowest), epsilon = std::ldexp(1.0, -mantissa);
+  const double largest = std::ldexp(2.0 - epsilon, highest);
+  Expr x = cast(Expr(c, c.tensor("self")), DType::f64);
+  Expr y = cast(Expr(c, c.tensor("other")), DType::f64);
+  Expr size = abs(x), safe = where((size > least) & (size <= largest), size, least);
+  Expr below = power_below(safe), inward = !equal(y > x, x > 0.0);
+  Expr narrow = inward & equal(safe, below) & (size > least);  // gaps halve below a power of two
+  Expr step = below * where(narrow, 0.5 * epsilon, Expr(c, c.constant(epsilon, DType::f64)));
+  Expr direction = 2.0 * cast(y > x, DType::f64) - 1.0;
+  Expr next = where(is_infinite(x), sign(x) * largest, x + direction * step);
+  Expr undefined = is_nan(x) | is_nan(y);
+  return result(c, where(undefined, kNan, where(equal(x, y), y, next)));
+}
+
 constexpr Row kRows[] = {
     {"aten::digamma", in_double<digamma>},
     {"aten::erf", formula<erf>},
     {"aten::erfc", formula<erfc>},
     {"aten::erfinv", in_double<erfinv>},
     {"aten::i0", in_double<i0>},
+    {"aten::igamma", incomplete_gamma<false>},
+    {"aten::igammac", incomplete_gamma<true>},
     {"aten::lgamma", in_double<lgamma>},
     {"aten::mvlgamma", mvlgamma},
+    {"aten::nextafter", nextafter},
     {"aten::polygamma", polygamma},
     {"aten::special_digamma", in_double<digamma>},
     {"aten::special_entr", formula<entr>},
@@ -236,11 +332,15 @@ constexpr Row kRows[] = {
     {"aten::special_erfcx", in_double<erfcx>},
     {"aten::special_erfinv", in_double<erfinv>},
     {"aten::special_gammaln", in_double<lgamma>},
+    {"aten::special_gammainc", incomplete_gamma<false>},
+    {"aten::special_gammaincc", incomplete_gamma<true>},
     {"aten::special_i0", in_double<i0>},
     {"aten::special_i0e", in_double<i0e>},
     {"aten::special_i1", in_double<i1>},
     {"aten::special_i1e", in_double<i1e>},
     {"aten::special_log_ndtr", in_double<log_ndtr>},
+    {"aten::special_modified_bessel_i0", in_double<i0>},
+    {"aten::special_modified_bessel_i1", in_double<i1>},
     {"aten::special_multigammaln", mvlgamma},
     {"aten::special_ndtr", formula<ndtr>},
     {"aten::special_ndtri", in_double<ndtri>},

@@ -29,6 +29,9 @@ std::span<const Row> padding_rows();      // of resize
 std::span<const Row> grid_rows();         // of resize: sampling at points, affine grids
 std::span<const Row> fold_rows();         // of resize: sliding blocks
 std::span<const Row> shuffle_rows();      // of resize: pixels and channels
+std::span<const Row> complex_create_rows();    // of complex: parts, conversions, constants
+std::span<const Row> complex_function_rows();  // of complex: powers, exponentials, angles
+std::span<const Row> spectrogram_rows();  // of fourier: short-time transforms
 
 inline std::vector<Row> joined(std::span<const Row> a, std::span<const Row> b) {
   std::vector<Row> rows(a.begin(), a.end());

@@ -26,6 +26,7 @@ constexpr std::array kRows = {
     Row{DType::bf16, "bfloat16", 2},
     Row{DType::f32, "float32", 4},
     Row{DType::f64, "float64", 8},
+    Row{DType::c32, "complex32", 4},
     Row{DType::c64, "complex64", 8},
     Row{DType::c128, "complex128", 16},
     Row{DType::f8_e4m3fn, "float8_e4m3fn", 1},
@@ -58,10 +59,10 @@ DType dtype_from_name(std::string_view name) {
     DType dtype;
   };
   static constexpr std::array kAliases = {
-      Alias{"float", DType::f32},  Alias{"double", DType::f64},   Alias{"half", DType::f16},
-      Alias{"long", DType::i64},   Alias{"int", DType::i32},      Alias{"short", DType::i16},
-      Alias{"char", DType::i8},    Alias{"byte", DType::u8},      Alias{"boolean", DType::boolean},
-      Alias{"cfloat", DType::c64}, Alias{"cdouble", DType::c128},
+      Alias{"float", DType::f32}, Alias{"double", DType::f64}, Alias{"half", DType::f16},
+      Alias{"long", DType::i64},  Alias{"int", DType::i32},    Alias{"short", DType::i16},
+      Alias{"char", DType::i8},   Alias{"byte", DType::u8},    Alias{"boolean", DType::boolean},
+      Alias{"chalf", DType::c32}, Alias{"cfloat", DType::c64}, Alias{"cdouble", DType::c128},
   };
   for (const Row& row : kRows) {
     if (row.name == name) return row.dtype;
@@ -79,7 +80,27 @@ bool is_floating(DType dtype) {
 
 bool is_integral(DType dtype) { return dtype >= DType::u8 && dtype <= DType::i64; }
 
-bool is_complex(DType dtype) { return dtype == DType::c64 || dtype == DType::c128; }
+bool is_complex(DType dtype) { return dtype >= DType::c32 && dtype <= DType::c128; }
+
+DType part_dtype(DType complex) {
+  switch (complex) {
+    case DType::c32:
+      return DType::f16;
+    case DType::c64:
+      return DType::f32;
+    case DType::c128:
+      return DType::f64;
+    default:
+      return complex;
+  }
+}
+
+DType complex_dtype(DType part) {
+  for (DType dtype : {DType::c32, DType::c64, DType::c128}) {
+    if (part_dtype(dtype) == part) return dtype;
+  }
+  return DType::undefined;
+}
 
 bool is_signed(DType dtype) {
   return (dtype >= DType::i8 && dtype <= DType::i64) || is_floating(dtype) || is_complex(dtype) ||
@@ -104,6 +125,8 @@ DType dtype_from_scalar_type(int64_t scalar_type) {
       return DType::f32;
     case 7:
       return DType::f64;
+    case 8:
+      return DType::c32;
     case 9:
       return DType::c64;
     case 10:

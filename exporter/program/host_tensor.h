@@ -18,6 +18,15 @@ struct HostTensor {
   std::vector<std::byte> bytes;
 };
 
+// A complex tensor as the program and the ONNX file have it (see program.h): the same bytes, as
+// pairs.
+inline HostTensor as_pairs(HostTensor tensor) {
+  if (!is_complex(tensor.dtype)) return tensor;
+  tensor.dtype = part_dtype(tensor.dtype);
+  tensor.dims.push_back(2);
+  return tensor;
+}
+
 // One input or output of the model: a tensor, or a sequence of them.
 struct HostValue {
   std::string name;

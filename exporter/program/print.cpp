@@ -91,6 +91,7 @@ class Printer {
     std::string text = fmt::format("{} ${}{}{}: {}[{}]", kRoles[static_cast<size_t>(tensor.role)],
                                    id, tensor.name.empty() ? "" : " ", tensor.name,
                                    modelexport::name(tensor.dtype), fmt::join(tensor.sizes, ","));
+    if (tensor.is_complex) text += " complex";
     if (!tensor.is_contiguous())
       text += fmt::format(" strides [{}]", fmt::join(tensor.strides, ","));
     if (!tensor.aliases.empty()) text += fmt::format(" also {}", fmt::join(tensor.aliases, ", "));
@@ -112,6 +113,7 @@ class Printer {
     std::string text =
         fmt::format("%{}: {}{}[{}]", id, value.kind == Kind::sequence ? "sequence of " : "",
                     modelexport::name(value.dtype), fmt::join(dims, ","));
+    if (value.is_complex) text += " complex";
     if (value.size) text += " = " + dim(*value.size);
     if (value.constant != kNone) text += fmt::format(" = ${}", value.constant);
     return text;

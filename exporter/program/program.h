@@ -7,6 +7,11 @@
 // been evaluated away. dtype, rank and shape of each value are observed by running the module on
 // one or more examples, never inferred.
 //
+// Complex tensors are held as torch.view_as_real has them: a real tensor whose last dimension, of
+// size 2, holds real and imaginary part. dtype, shape and strides in here are those of the parts;
+// is_complex marks what stands for a complex tensor. Arguments of operators (axes, sizes) are as
+// the module gave them, without that dimension.
+//
 // Dimensions: a Dim is either a size (>= 0), the same in all examples, or a symbol (< 0), an index
 // into Program::symbols. Two dimensions have the same symbol exactly if they agreed in all examples.
 #pragma once
@@ -70,6 +75,7 @@ struct Tensor {
   std::string name;                  // state-dict name; empty for constants
   std::vector<std::string> aliases;  // other state-dict names of the very same tensor
   ModuleId module = kNone;           // that owns `name`
+  bool is_complex = false;           // stands for a complex tensor
 
   bool is_contiguous() const;
   int64_t element_count() const;
@@ -89,6 +95,7 @@ struct Value {
   std::optional<Dim> size;  // of an int number: its value if the same in all examples, or the symbol
                             // that it agrees with
   TensorId constant = kNone;  // its contents, if they do not depend on the inputs
+  bool is_complex = false;    // stands for a complex tensor or number
 };
 
 // ---- operators -------------------------------------------------------------------------------------

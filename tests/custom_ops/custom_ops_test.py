@@ -66,6 +66,11 @@ class Detect(torch.nn.Module):
         return kept, torch.ops.torchvision.roi_align(image, rois, 0.5, 2, 3, 2, True)
 
 
+class Padded(torch.nn.Module):
+    def forward(self, x, other):
+        return torch._C._nn.pad_sequence([x, other], True, 0.5)
+
+
 def make_checkpoints() -> None:
     torch.ops.load_library(OPS)
     torch.manual_seed(0)
@@ -73,6 +78,7 @@ def make_checkpoints() -> None:
     torch.jit.script(Net()).save(FOLDER / "net.pt")
     torch.jit.script(WithObject(False)).save(FOLDER / "known_object.pt")
     torch.jit.script(WithObject(True)).save(FOLDER / "object.pt")
+    torch.jit.script(Padded()).save(FOLDER / "padded.pt")
     library = torch.library.Library("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define(
@@ -202,6 +208,23 @@ class CustomOps(unittest.TestCase):
             attributes(nodes["Sums"]), {"over": [0, 1], "exact": 1, "mode": b"fast", "limits": [0.5, 2.0]}
         )
 
+    def test_mapped_instead_of_taken_apart(self):
+        self.export("padded.pt", *INPUT)
+        self.assertEqual({n.domain for n in self.exported().graph.node}, {""})
+        mapped = self.ops_file("aten::pad_sequence: {domain: demo, op_type: PadSequence}")
+        self.export("padded.pt", *INPUT, "--ops", mapped)
+        self.assertEqual([(n.domain, n.op_type) for n in self.exported().graph.node], [("demo", "PadSequence")])
+
+    def test_compare(self):
+        self.export("net.pt", *INPUT, "--ops", OPS_FILE)
+        compare = ("compare", "net.pt", self.output, "--load-library", OPS, *INPUT)
+        result = self.run_command(*compare, "--ops", OPS_FILE)
+        self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
+        self.assertNotIn("cannot be exported", result.stdout)
+        self.assertIn("cannot be exported: these operators", self.run_command(*compare).stdout)
+        result = self.run_command(*compare, "--ops", "none.yaml")
+        self.assertEqual(result.returncode, USAGE)
+
     def test_file_errors(self):
         self.check_ops_error(
             "ops.yaml:1: unknown key 'name'; known are domain, op_type, version, function, attributes, inputs, "
@@ -256,6 +279,17 @@ class CustomOps(unittest.TestCase):
         self.assertFalse(hierarchy["unsupported"][0]["approximated"])
         self.assertEqual(hierarchy["missing_outputs"], ["total", "joined"])
         checks.run(COMMAND, "verify", self.output, "--model", FOLDER / "net.pt", "--load-library", OPS, *INPUT)
+
+    def test_skip_in_a_folder(self):
+        folder = FOLDER / "extracted"
+        result = self.run_command(
+            "extract", "net.pt", "-o", folder, "--load-library", OPS, *INPUT, "--on-unsupported", "skip"
+        )
+        self.assertEqual(result.returncode, UNSUPPORTED, result.stdout + result.stderr)
+        self.assertIn("outputs that are missing: total, joined\n", result.stderr)
+        self.assertIn("outputs that are missing: total, joined", (folder / "report.html").read_text())
+        hierarchy = json.loads((folder / "hierarchy.json").read_text())
+        self.assertEqual(hierarchy["missing_outputs"], ["total", "joined"])
 
     def test_skip_leaves_nothing(self):
         result = self.export("scale.pt", "--input", "x:float32[2,3]", "--on-unsupported", "skip", status=UNSUPPORTED)

@@ -46,10 +46,8 @@ bool Case::is_dynamic() const {
 Tolerance default_tolerance(DType dtype) {
   switch (dtype) {
     case DType::f32:
-    case DType::c64:
       return {1e-4, 1e-5};
     case DType::f64:
-    case DType::c128:
       return {1e-5, 1e-6};
     case DType::f16:
       return {4e-3, 4e-3};

@@ -15,6 +15,7 @@
 #include "exporter/graph/passes/run_passes.h"
 #include "exporter/graph/verify.h"
 #include "exporter/lowering/lower.h"
+#include "exporter/lowering/registry.h"
 #include "exporter/onnx/check.h"
 #include "exporter/onnx/writer.h"
 #include "exporter/runtime/session.h"
@@ -132,7 +133,7 @@ Trial::Trial(const Case& one, std::string folder) : case_(one), folder_(std::mov
     }
     traced_ = std::make_unique<Traced>(folder_ + "/case.pt");
     traced_->module.set_examples(inputs);
-    traced_->program = traced_->module.trace();
+    traced_->program = traced_->module.trace(lowering::is_lowered);
   } catch (const std::exception& error) {
     trace_error_ = error.what();
   }
@@ -168,8 +169,10 @@ std::string Trial::failure(int opset) const {
     failure += "onnx's checker: " + text + "\n";
   const runtime::Session session(path, {});
   for (const Run& run : runs_of(case_)) {
-    const std::vector<HostValue> inputs =
-        make_inputs(case_, run.size_set, seed_of(case_) + run.seed);
+    std::vector<HostValue> inputs = make_inputs(case_, run.size_set, seed_of(case_) + run.seed);
+    for (HostValue& input : inputs) {
+      for (HostTensor& tensor : input.tensors) tensor = as_pairs(std::move(tensor));
+    }
     const std::string text =
         compare_outputs(case_, program, traced_->module.run(inputs), session.run(inputs));
     if (!text.empty()) failure += fmt::format("with {}:\n{}", run.name, text);

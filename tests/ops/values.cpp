@@ -96,12 +96,11 @@ HostTensor make_tensor(const std::string& name, const TensorSpec& spec, size_t s
   int64_t count =
       std::accumulate(tensor.dims.begin(), tensor.dims.end(), int64_t{1}, std::multiplies());
   Random random(hash(name, seed));
-  const DType real = spec.dtype == DType::c64    ? DType::f32
-                     : spec.dtype == DType::c128 ? DType::f64
-                                                 : spec.dtype;
-  if (real != spec.dtype) count *= 2;  // real and imaginary parts
+  if (is_complex(spec.dtype)) count *= 2;  // real and imaginary parts
   std::string bytes;
-  for (double value : make_values(spec, count, random)) graph::append_element(bytes, real, value);
+  for (double value : make_values(spec, count, random)) {
+    graph::append_element(bytes, part_dtype(spec.dtype), value);
+  }
   tensor.bytes.resize(bytes.size());
   if (!bytes.empty()) std::memcpy(tensor.bytes.data(), bytes.data(), bytes.size());
   return tensor;

@@ -1,97 +1,17 @@
 // hierarchy.json: agrees with its schema, and says what is so.
 #include "analysis/hierarchy_json.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <regex>
 
+#include "tests/unit/json_schema.h"
 #include "tests/unit/written_net.h"
 
 namespace modelexport::analysis {
 namespace {
 
 using nlohmann::json;
-
-// The part of JSON Schema that hierarchy.schema.json uses; a keyword beyond that is an error.
-class Schema {
- public:
-  explicit Schema(json schema) : root_(std::move(schema)) {}
-
-  std::vector<std::string> errors(const json& document) const {
-    std::vector<std::string> out;
-    check(document, root_, "", out);
-    return out;
-  }
-
- private:
-  static bool is_type(const json& value, const std::string& type) {
-    if (type == "integer") return value.is_number_integer();
-    if (type == "number") return value.is_number();
-    return type == value.type_name();
-  }
-
-  void check(const json& value, const json& schema, const std::string& at,
-             std::vector<std::string>& out) const {
-    const auto expect = [&](bool holds, const std::string& what) {
-      if (!holds) out.push_back(fmt::format("{}: {}: {}", at, what, value.dump().substr(0, 80)));
-    };
-    for (const auto& [keyword, rule] : schema.items()) {
-      if (keyword == "$ref") {
-        check(value, root_.at(json::json_pointer(rule.get<std::string>().substr(1))), at, out);
-      } else if (keyword == "type") {
-        const json types = rule.is_array() ? rule : json::array({rule});
-        expect(std::any_of(types.begin(), types.end(),
-                           [&](const json& type) { return is_type(value, type); }),
-               "is not a " + rule.dump());
-      } else if (keyword == "enum") {
-        expect(std::find(rule.begin(), rule.end(), value) != rule.end(), "is not in the list");
-      } else if (keyword == "pattern") {
-        expect(std::regex_search(value.get<std::string>(), std::regex(rule.get<std::string>())),
-               "does not match");
-      } else if (keyword == "minimum") {
-        expect(value >= rule, "is too small");
-      } else if (keyword == "maximum") {
-        expect(value <= rule, "is too large");
-      } else if (keyword == "minItems") {
-        expect(value.size() >= rule, "has too few items");
-      } else if (keyword == "maxItems") {
-        expect(value.size() <= rule, "has too many items");
-      } else if (keyword == "required") {
-        for (const json& name : rule) expect(value.contains(name), "lacks " + name.dump());
-      } else if (keyword == "items") {
-        if (value.is_array())
-          for (const json& item : value) check(item, rule, at + "/*", out);
-      } else if (keyword == "properties" || keyword == "additionalProperties") {
-        if (keyword == "properties") check_members(value, schema, at, out);
-        if (keyword == "additionalProperties" && !schema.contains("properties"))
-          check_members(value, schema, at, out);
-      } else {
-        expect(keyword[0] == '$' || keyword == "title" || keyword == "description",
-               "keyword " + keyword + " is not known to this test");
-      }
-    }
-  }
-
-  void check_members(const json& value, const json& schema, const std::string& at,
-                     std::vector<std::string>& out) const {
-    const json none = json::object();
-    const json& properties = schema.contains("properties") ? schema["properties"] : none;
-    for (const auto& [name, member] : value.items()) {
-      const std::string path = at + "/" + name;
-      if (properties.contains(name))
-        check(member, properties[name], path, out);
-      else if (schema.value("additionalProperties", json(true)) == false)
-        out.push_back(path + ": is not in the schema");
-      else if (schema["additionalProperties"].is_object())
-        check(member, schema["additionalProperties"], path, out);
-    }
-  }
-
-  json root_;
-};
 
 std::string text_of(const WrittenNet& net, const DagOptions& extraction = {}) {
   const FileIndex index(net.file);
@@ -113,8 +33,7 @@ json document_of(const WrittenNet& net, const DagOptions& extraction = {}) {
 }
 
 TEST(HierarchyJson, AgreesWithItsSchema) {
-  std::ifstream file(MODELEXPORT_SOURCE_DIR "/analysis/hierarchy.schema.json");
-  const Schema schema(json::parse(file));
+  const JsonSchema schema = JsonSchema::read("hierarchy.schema.json");
   WrittenNet net;
   EXPECT_EQ(schema.errors(document_of(net)), std::vector<std::string>{});
   EXPECT_EQ(schema.errors(document_of(net, {.include_constants = true, .max_depth = 0})),

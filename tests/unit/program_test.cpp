@@ -33,11 +33,20 @@ TEST(DType, SizesAndKinds) {
   EXPECT_TRUE(is_signed(DType::f16));
 }
 
+TEST(DType, PartsOfComplexNumbers) {
+  for (DType dtype : {DType::c32, DType::c64, DType::c128}) {
+    EXPECT_EQ(complex_dtype(part_dtype(dtype)), dtype);
+    EXPECT_EQ(byte_size(dtype), 2 * byte_size(part_dtype(dtype)));
+  }
+  EXPECT_EQ(part_dtype(DType::i64), DType::i64);
+  EXPECT_EQ(complex_dtype(DType::bf16), DType::undefined);
+}
+
 TEST(DType, ScalarTypeNumbers) {
   EXPECT_EQ(dtype_from_scalar_type(6), DType::f32);
   EXPECT_EQ(dtype_from_scalar_type(11), DType::boolean);
   EXPECT_EQ(dtype_from_scalar_type(15), DType::bf16);
-  EXPECT_EQ(dtype_from_scalar_type(8), DType::undefined);  // ComplexHalf
+  EXPECT_EQ(dtype_from_scalar_type(8), DType::c32);
   EXPECT_EQ(dtype_from_scalar_type(-1), DType::undefined);
 }
 

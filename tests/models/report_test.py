@@ -1,0 +1,68 @@
+"""report.html in a real browser: what it shows of an export, and of a comparison. Skips where there is no Chromium.
+
+    report_test.py MODELEXPORT FOLDER
+"""
+
+import html
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import checkpoints
+import checks
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def browser() -> str:
+    for name in BROWSERS:
+        if found := shutil.which(name):
+            return found
+    print(f"skipped: none of {', '.join(BROWSERS)} is installed (apt install chromium)")
+    sys.exit(77)
+
+
+def shown(page: pathlib.Path, address: str = "") -> str:
+    """The text of the page as it stands once its scripts have run; they must not fail."""
+    result = subprocess.run(
+        [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr",
+         "--window-size=1500,950", "--virtual-time-budget=4000", "--dump-dom", page.resolve().as_uri() + address],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "CONSOLE" not in result.stderr, result.stderr
+    dom = re.sub(r"<script.*?</script>|<style>.*?</style>", "", result.stdout, flags=re.DOTALL)
+    return html.unescape(re.sub(r"<[^>]+>", " ", dom)) + "\n" + dom
+
+
+def main(command: str, folder: str) -> None:
+    browser()
+    path = checkpoints.traced("google/bert_uncased_L-2_H-128_A-2", pathlib.Path(folder) / "checkpoints")
+    output = pathlib.Path(folder) / "report"
+    shutil.rmtree(output, ignore_errors=True)
+    checks.run(command, "extract", "--model", path, "--output", output, "--verify", "--quiet")
+    page = output / "report.html"
+
+    text = shown(page)
+    assert "BertModel" in text and "4,385,920 parameters" in text, text[:2000]
+    assert text.count('role="treeitem"') > 10 and 'class="vertex module"' in text
+    text = shown(page, "#module=encoder.layer.0.attention.self")
+    assert text.count('class="vertex op') > 5 and text.count('class="edge') > 5 and "BertSelfAttention" in text
+    assert re.search(r"All [\d,]+ checks of the file against the live module hold", shown(page, "#view=validation"))
+    assert "ONNX Runtime and LibTorch agree on" in shown(page, "#view=numbers")
+    assert "No parameter is shared." in shown(page, "#view=sharing")
+    assert "memory peak mb" in shown(page, "#view=about")
+
+    other = pathlib.Path(folder) / "report-opset"
+    shutil.rmtree(other, ignore_errors=True)
+    checks.run(command, "extract", "--model", path, "--output", other, "--opset", "17", "--quiet")
+    checks.run(command, "compare", output, other, "--output", other, "--quiet", status=4)
+    text = shown(other / "report.html")
+    assert re.search(r"\d+ differences", text) and "opset" in text and 'class="mark below"' in text, text[:3000]
+    shutil.rmtree(output)
+    shutil.rmtree(other)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
