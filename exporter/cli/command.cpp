@@ -55,6 +55,24 @@ void check_model_file(const std::string& model) {
                           model, name.empty() ? "NAME" : name));
 }
 
+void LiveCommand::add_model_to(CLI::App& app) {
+  app.add_option("--model", model, "TorchScript checkpoint (.pt)")->required()->type_name("MODEL");
+}
+
+frontend::LiveModule LiveCommand::load_module() {
+  config.read_into(settings);
+  check_model_file(model);
+  frontend::LiveModule module(model, options.load_library);
+  module.set_examples(options.inputs);
+  return module;
+}
+
+void LiveCommand::add_settings_to(CLI::App& app) {
+  console.declare(settings);
+  settings.add_to(app);
+  config.add_to(app);
+}
+
 void declare_example_settings(Settings& settings, ExportOptions& options) {
   settings.add(
       "inputs", options.inputs.files,
@@ -88,6 +106,10 @@ void declare_lowering_settings(Settings& settings, ExportOptions& options) {
                "shared library with lowerings of custom operators");
 }
 
+void declare_runtime_setting(Settings& settings, ExportOptions& options) {
+  settings.add("runtime", options.runtime, "libonnxruntime.so, or the folder that holds it");
+}
+
 void declare_export_settings(Settings& settings, ExportOptions& options) {
   declare_input_settings(settings, options);
   declare_lowering_settings(settings, options);
@@ -101,7 +123,7 @@ void declare_export_settings(Settings& settings, ExportOptions& options) {
   settings.add_choice("weights", "where the weights go", {"external", "embed", "in-place"},
                       [&options](size_t index) { options.weights = static_cast<Weights>(index); });
   settings.add("verify", options.verify, "compare numbers: ONNX Runtime against LibTorch");
-  settings.add("runtime", options.runtime, "libonnxruntime.so, or the folder that holds it");
+  declare_runtime_setting(settings, options);
 }
 
 void declare_validation_settings(Settings& settings, ExportOptions& options) {

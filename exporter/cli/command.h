@@ -22,6 +22,7 @@ void add_compare_command(CLI::App& app, int& exit_code);
 void add_batch_command(CLI::App& app, int& exit_code);
 void add_bench_command(CLI::App& app, int& exit_code);
 void add_ops_command(CLI::App& app, int& exit_code);
+void add_retag_command(CLI::App& app, int& exit_code);
 
 // How to speak to the user: --json (one object on standard output instead of a summary) and
 // --quiet.
@@ -53,11 +54,27 @@ void add_model_option(CLI::App& app, std::string& model);
 // Throws Error if `model` is no file, and says how to make one.
 void check_model_file(const std::string& model);
 
+// What commands that hold a file against the live module begin with.
+struct LiveCommand {
+  std::string onnx_file;
+  std::string model;
+  ExportOptions options;
+  Console console;
+  Settings settings;
+  ConfigOption config;
+
+  void add_model_to(CLI::App& app);  // --model
+  // With the examples, after --config has been read.
+  frontend::LiveModule load_module();
+  void add_settings_to(CLI::App& app);  // all that are declared, and --config; once, at the end
+};
+
 // The options of `export` (but the output), by their names.
 void declare_example_settings(Settings& settings,
                               ExportOptions& options);  // all inputs but --input
 void declare_input_settings(Settings& settings, ExportOptions& options);
 void declare_lowering_settings(Settings& settings, ExportOptions& options);
+void declare_runtime_setting(Settings& settings, ExportOptions& options);
 void declare_export_settings(Settings& settings, ExportOptions& options);
 // Those that have a section in files: extraction, validation, output; and those of validation
 // alone.

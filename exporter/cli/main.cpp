@@ -48,6 +48,7 @@ int run(int argc, char** argv) {
   add_batch_command(app, exit_code);
   add_bench_command(app, exit_code);
   add_ops_command(app, exit_code);
+  add_retag_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {  // --help, --version

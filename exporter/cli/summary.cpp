@@ -15,6 +15,10 @@
 namespace modelexport::cli {
 namespace {
 
+std::string count_text(size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 struct Worst {
   size_t runs = 0, outputs = 0;
   double abs = 0, rel = 0;
@@ -149,8 +153,9 @@ void print_summary(const Console& console, const ExportResult& result, int max_d
   if (!report.numbers.empty()) {
     const Worst worst = worst_of(report.numbers);
     console.say(
-        fmt::format("verified  {} outputs at {} sizes: max abs difference {:.2g}, max rel {:.2g}",
-                    worst.outputs, worst.runs, worst.abs, worst.rel));
+        fmt::format("verified  {} at {}: max abs difference {:.2g}, max rel {:.2g}",
+                    count_text(worst.outputs, "output"), count_text(worst.runs, "size"), worst.abs,
+                    worst.rel));
   }
   console.say(fmt::format("took      {:.2f} s, {:.0f} MB at most", report.metrics.total_time,
                           report.metrics.memory_peak_mb));

@@ -14,20 +14,10 @@
 namespace modelexport::cli {
 namespace {
 
-struct ValidateCommand {
-  std::string onnx_file;
-  std::string model;
-  ExportOptions options;
-  Console console;
-  Settings settings;
-  ConfigOption config;
-
+struct ValidateCommand : LiveCommand {
   void run() {
-    config.read_into(settings);
-    check_model_file(model);
     if (std::filesystem::is_directory(onnx_file)) onnx_file += "/model.onnx";
-    frontend::LiveModule module(model, options.load_library);
-    module.set_examples(options.inputs);
+    frontend::LiveModule module = load_module();
     const Program program = trace(module);
     const tagging::Hierarchy hierarchy(program, {options.include_torch_nn});
     const WrittenCheck check(onnx_file, program, hierarchy);
@@ -75,14 +65,10 @@ void add_validate_command(CLI::App& app, int&) {
                   "ONNX file of any exporter, or a folder with a model.onnx")
       ->required()
       ->type_name("");
-  sub->add_option("--model", command->model, "TorchScript checkpoint (.pt)")
-      ->required()
-      ->type_name("MODEL");
+  command->add_model_to(*sub);
   declare_example_settings(command->settings, command->options);
-  command->console.declare(command->settings);
   declare_validation_settings(command->settings, command->options);
-  command->settings.add_to(*sub);
-  command->config.add_to(*sub);
+  command->add_settings_to(*sub);
   sub->footer(
       "Examples:\n"
       "  modelexport validate bert.onnx --model bert.pt\n"

@@ -11,19 +11,9 @@
 namespace modelexport::cli {
 namespace {
 
-struct VerifyCommand {
-  std::string onnx_file;
-  std::string model;
-  ExportOptions options;
-  Console console;
-  Settings settings;
-  ConfigOption config;
-
+struct VerifyCommand : LiveCommand {
   void run() {
-    config.read_into(settings);
-    check_model_file(model);
-    frontend::LiveModule module(model, options.load_library);
-    module.set_examples(options.inputs);
+    frontend::LiveModule module = load_module();
     const Program program = trace(module);
     const std::vector<NumericRun> runs =
         compare_numbers(module, program, onnx_file, options.runtime);
@@ -43,15 +33,10 @@ void add_verify_command(CLI::App& app, int&) {
   sub->add_option("FILE", command->onnx_file, "ONNX file, of any exporter")
       ->required()
       ->type_name("");
-  sub->add_option("--model", command->model, "TorchScript checkpoint (.pt)")
-      ->required()
-      ->type_name("MODEL");
+  command->add_model_to(*sub);
   declare_input_settings(command->settings, command->options);
-  command->settings.add("runtime", command->options.runtime,
-                        "libonnxruntime.so, or the folder that holds it");
-  command->console.declare(command->settings);
-  command->settings.add_to(*sub);
-  command->config.add_to(*sub);
+  declare_runtime_setting(command->settings, command->options);
+  command->add_settings_to(*sub);
   sub->footer(
       "Outputs are compared at the examples and, where dimensions are dynamic, at three other "
       "sizes:\n"
