@@ -238,6 +238,7 @@ std::string describe(const Difference& d) {
   std::string text = fmt::format("{}: {} {}, max abs {:.3g}, max rel {:.3g}", d.name, name(d.dtype),
                                  shape_text(d.dims), d.max_abs, d.max_rel);
   if (!d.matches) text += "; " + d.reason;
+  if (!d.allowed.empty()) text += "; allowed: " + d.allowed;
   return text;
 }
 

@@ -36,6 +36,7 @@ struct Difference {
   int64_t mismatched = 0;  // elements that do not match
   double max_abs = 0;
   double max_rel = 0;
+  std::string allowed;  // what was allowed beyond the tolerance, and why; empty: nothing
 };
 
 Difference compare(const HostTensor& expected, const HostTensor& found, const Tolerance& tolerance);

@@ -2,9 +2,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <optional>
+#include <unordered_map>
+#include <utility>
 
 #include "exporter/error.h"
 #include "exporter/export.h"
+#include "exporter/onnx/tensor_bytes.h"
 #include "exporter/runtime/session.h"
 
 namespace modelexport {
@@ -37,11 +43,81 @@ std::vector<std::vector<int64_t>> other_sizes(const Program& program, size_t exa
   return tries;
 }
 
+double range_of(const HostTensor& tensor) {
+  float low = 0, high = 0;  // scales are chosen so that zero is among the steps
+  for (size_t at = 0; at < tensor.bytes.size(); at += sizeof(float)) {
+    float value;
+    std::memcpy(&value, tensor.bytes.data() + at, sizeof(value));
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  return double{high} - low;
+}
+
+// What an output may differ by. Where a real number lies in the middle between two steps of a
+// scale, LibTorch and ONNX Runtime may take different ones.
+struct Step {
+  double size = 0;  // 0: none, as in modules that quantise nothing
+  std::string reason;
+};
+
+class QuantizationSteps {
+ public:
+  explicit QuantizationSteps(const Program& program) : program_(program) { visit(program.body); }
+
+  // By the scale that the output has, or else that of 7 bits for its own range.
+  Step of(size_t output, const HostTensor& expected) const {
+    const bool has_any = quantizes_ && output < program_.outputs.size();
+    if (!has_any || expected.dtype != DType::f32) return {};
+    const auto own = scales_.find(program_.outputs[output].value);
+    const bool is_known = own != scales_.end();
+    const double size = is_known ? own->second : range_of(expected) / 127;
+    return {size,
+            fmt::format("{:.3g}, one quantisation step ({})", size,
+                        is_known ? "its scale" : "its scale is not known: 1/127 of its range")};
+  }
+
+ private:
+  void visit(const Block& block) {
+    for (const Op& op : block.ops) {
+      const std::string& key = program_.schemas[op.schema].key;
+      quantizes_ |= key.starts_with("quantized_decomposed::quantize");
+      if (key == "quantized_decomposed::dequantize_per_tensor") {
+        if (const auto scale = known_scale(op.arguments.at(1))) scales_[op.outputs[0]] = *scale;
+      }
+      const auto* from = op.arguments.empty() ? nullptr : std::get_if<ValueRef>(&op.arguments[0]);
+      if (key.starts_with("aten::dequantize.") && from && scales_.contains(from->id))
+        scales_[op.outputs[0]] = scales_[from->id];
+      for (const Block& inner : op.blocks) visit(inner);
+    }
+  }
+
+  // A number, or a buffer that holds one.
+  std::optional<double> known_scale(const Argument& argument) const {
+    if (const auto* number = std::get_if<double>(&argument)) return *number;
+    const auto* ref = std::get_if<ValueRef>(&argument);
+    const TensorId id = ref ? program_.values[ref->id].constant : kNone;
+    if (id == kNone || program_.tensors[id].dtype != DType::f32) return std::nullopt;
+    const Tensor& tensor = program_.tensors[id];
+    if (tensor.element_count() != 1) return std::nullopt;
+    float scale;
+    std::memcpy(&scale, onnx::contiguous_bytes(program_, tensor).data(), sizeof(scale));
+    return scale;
+  }
+
+  const Program& program_;
+  bool quantizes_ = false;
+  std::unordered_map<ValueId, double> scales_;  // of what is dequantised by a known one
+};
+
 class NumberComparison {
  public:
   NumberComparison(const frontend::LiveModule& module, const Program& program,
                    const std::string& onnx_path, const std::string& runtime)
-      : module_(module), program_(program), session_(onnx_path, {.library = runtime}) {}
+      : module_(module),
+        program_(program),
+        steps_(program),
+        session_(onnx_path, {.library = runtime}) {}
 
   void compare(const std::vector<HostValue>& inputs) { compare(inputs, run(inputs)); }
 
@@ -76,14 +152,10 @@ class NumberComparison {
       taken.resize(given);
       taken.insert(taken.end(), state.begin(), state.end());
       name_state(taken);
-      std::vector<HostValue> found = session_.run(taken);
+      const std::vector<HostValue> found = session_.run(taken);
       std::string text = describe_inputs(inputs);
       if (expected.size() > 1) text += fmt::format(", call {} of {}", call + 1, expected.size());
-      std::vector<HostValue> wanted = in_file(expected[call]);
-      for (size_t i = 0; i < std::min(wanted.size(), found.size()); ++i) {
-        wanted[i].name = found[i].name;  // the module's results have none
-      }
-      runs_.push_back({std::move(text), analysis::compare(wanted, found, {})});
+      runs_.push_back({std::move(text), differences(expected[call], found)});
       state.assign(found.end() - static_cast<ptrdiff_t>(std::min(found.size(), state.size())),
                    found.end());
     }
@@ -97,16 +169,47 @@ class NumberComparison {
     }
   }
 
-  // The outputs that the file has, where it lacks some (--on-unsupported skip).
-  std::vector<HostValue> in_file(const std::vector<HostValue>& expected) const {
-    if (session_.outputs().size() >= expected.size()) return expected;
-    std::vector<HostValue> kept;
+  std::vector<analysis::Difference> differences(const std::vector<HostValue>& expected,
+                                                const std::vector<HostValue>& found) const {
+    const std::vector<size_t> positions = positions_in_file(expected.size());
+    std::vector<HostValue> wanted;
+    for (const size_t position : positions) wanted.push_back(expected[position]);
+    const size_t pairs = std::min(wanted.size(), found.size());
+    for (size_t i = 0; i < pairs; ++i) wanted[i].name = found[i].name;  // the module's have none
+    auto differences = analysis::compare(wanted, found, {});
+    for (analysis::Difference& difference : differences) {
+      for (size_t i = 0; i < pairs && !difference.matches; ++i) {
+        if (wanted[i].is_sequence || found[i].is_sequence || wanted[i].name != difference.name)
+          continue;
+        allow_step(difference, steps_.of(positions[i], wanted[i].tensors[0]), wanted[i].tensors[0],
+                   found[i].tensors[0]);
+        break;
+      }
+    }
+    return differences;
+  }
+
+  static void allow_step(analysis::Difference& difference, const Step& step,
+                         const HostTensor& expected, const HostTensor& found) {
+    if (step.size == 0) return;
+    const double atol = step.size * 1.001;  // and what rounding adds
+    difference = analysis::compare(expected, found, {.atol = atol});
+    difference.name = expected.name;
+    difference.allowed = step.reason;
+  }
+
+  // Of the module's `count` outputs, those that the file has, where it lacks some (--on-unsupported
+  // skip).
+  std::vector<size_t> positions_in_file(size_t count) const {
+    std::vector<size_t> all(count), kept;
+    std::iota(all.begin(), all.end(), size_t{0});
+    if (session_.outputs().size() >= count) return all;
     for (const runtime::PortInfo& output : session_.outputs()) {
       const auto port =
           std::find_if(program_.outputs.begin(), program_.outputs.end(),
                        [&](const Port& candidate) { return candidate.name == output.name; });
-      if (port == program_.outputs.end() || port->position >= expected.size()) return expected;
-      kept.push_back(expected[port->position]);
+      if (port == program_.outputs.end() || port->position >= count) return all;
+      kept.push_back(port->position);
     }
     return kept;
   }
@@ -125,6 +228,7 @@ class NumberComparison {
 
   const frontend::LiveModule& module_;
   const Program& program_;
+  const QuantizationSteps steps_;
   runtime::Session session_;
   std::vector<NumericRun> runs_;
 };

@@ -33,6 +33,8 @@ def shrunken(values: dict, factor: int, depth: int | None, image: int) -> dict:
     for key, value in values.items():
         if isinstance(value, dict) and not key.endswith(("2label", "label2id")):
             value = shrunken(value, factor, depth, image)
+        elif key == "vocab_size" and value is None:  # left to the tokenizer
+            value = VOCABULARY
         elif isinstance(value, bool) or value is None:
             pass
         elif key.endswith("vocab_size") or key == "n_vocab":
@@ -64,6 +66,8 @@ def shrunken(values: dict, factor: int, depth: int | None, image: int) -> dict:
         elif WIDTH.search(key) and not NOT_WIDTH.search(key):
             value = narrowed(value, factor)
         result[key] = value
+    if "head_dim" in result and result["head_dim"] is None and result.get("num_attention_heads"):
+        result["head_dim"] = result["hidden_size"] // result["num_attention_heads"]
     if isinstance(result.get("layer_types"), list) and isinstance(result.get("num_hidden_layers"), int):
         result["num_hidden_layers"] = len(result["layer_types"])
     return result
@@ -122,6 +126,11 @@ def input_candidates(model, batch: int, length: int, image: int = 0) -> Iterator
         base["bbox"] = torch.cat([corner, corner + 20], -1)
     if "decoder_input_ids" in names:
         base["decoder_input_ids"] = torch.randint(3, max(4, vocabulary // 2), (batch, max(2, length // 2)))
+    for name in sorted(required - set(base)):
+        if name.endswith("_input_ids"):
+            base[name] = torch.randint(3, max(4, vocabulary // 2), (batch, length))
+        elif name.endswith("attention_mask"):
+            base[name] = torch.ones(batch, length, dtype=torch.int64)
     if "input_values" in names:
         base["input_values"] = torch.randn(batch, 8000 + 400 * length)
     for name in ("visual_embeds", "inputs_embeds"):

@@ -9,6 +9,7 @@
 
 #include "exporter/cli/command.h"
 #include "exporter/frontend/live_module.h"
+#include "exporter/frontend/quantized_operators.h"
 #include "exporter/frontend/registered.h"
 #include "exporter/lowering/registry.h"
 
@@ -55,7 +56,11 @@ std::string obstacle(const frontend::RegisteredOperator& op) {
 }
 
 Entry entry_of(const frontend::RegisteredOperator& op) {
-  if (lowering::is_lowered(op.key)) return {op.key, "lowered", ""};
+  if (lowering::is_lowered(op.key) || frontend::reads_quantization(op.key))
+    return {op.key, "lowered", ""};
+  if (frontend::is_quantized_operator(op.key)) {
+    return {op.key, "decomposed", "into operators on the real numbers that its integers stand for"};
+  }
   const std::string reason = obstacle(op);
   if (op.composite && (reason == kNoLowering || reason == kTraining)) {
     return {op.key, "decomposed", "into what LibTorch's kernel of it calls"};
@@ -71,6 +76,7 @@ std::vector<Entry> entries(const std::string& filter) {
     found.emplace(op.key, entry_of(op));
   }
   for (const std::string_view key : lowering::keys()) {
+    if (key.starts_with("quantized_decomposed::")) continue;  // between frontend and lowering alone
     found.try_emplace(std::string(key), Entry{std::string(key), "lowered", ""});
   }
   std::vector<Entry> result;

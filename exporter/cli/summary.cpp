@@ -21,6 +21,7 @@ std::string count_text(size_t count, std::string_view noun) {
 
 struct Worst {
   size_t runs = 0, outputs = 0;
+  const analysis::Difference* allowed = nullptr;  // the worst that is beyond the tolerance
   double abs = 0, rel = 0;
 };
 
@@ -30,6 +31,9 @@ Worst worst_of(const std::vector<NumericRun>& runs) {
     ++worst.runs;
     worst.outputs = std::max(worst.outputs, run.outputs.size());
     for (const analysis::Difference& difference : run.outputs) {
+      const bool is_allowed = !difference.allowed.empty();
+      if (is_allowed && (!worst.allowed || difference.max_abs > worst.allowed->max_abs))
+        worst.allowed = &difference;
       worst.abs = std::max(worst.abs, difference.max_abs);
       worst.rel = std::max(worst.rel, difference.max_rel);
     }
@@ -76,6 +80,7 @@ nlohmann::ordered_json numbers_json(const std::vector<NumericRun>& runs) {
                                        {"max_rel", difference.max_rel},
                                        {"mismatched", difference.mismatched}};
       if (!difference.reason.empty()) output["reason"] = difference.reason;
+      if (!difference.allowed.empty()) output["allowed"] = difference.allowed;
       outputs.push_back(std::move(output));
     }
     list.push_back({{"inputs", run.inputs}, {"outputs", std::move(outputs)}});
@@ -156,6 +161,7 @@ void print_summary(const Console& console, const ExportResult& result, int max_d
         fmt::format("verified  {} at {}: max abs difference {:.2g}, max rel {:.2g}",
                     count_text(worst.outputs, "output"), count_text(worst.runs, "size"), worst.abs,
                     worst.rel));
+    if (worst.allowed) console.say("          allowed: " + worst.allowed->allowed);
   }
   console.say(fmt::format("took      {:.2f} s, {:.0f} MB at most", report.metrics.total_time,
                           report.metrics.memory_peak_mb));

@@ -40,7 +40,9 @@ void add_verify_command(CLI::App& app, int&) {
   sub->footer(
       "Outputs are compared at the examples and, where dimensions are dynamic, at three other "
       "sizes:\n"
-      "relative tolerance 1e-3, absolute 1e-4 for float32.\n\n"
+      "relative tolerance 1e-3, absolute 1e-4 for float32. Modules that quantise are allowed one "
+      "step\n"
+      "of their scale, and the output says where.\n\n"
       "Examples:\n"
       "  modelexport verify bert.onnx --model bert.pt\n"
       "  modelexport verify bert.onnx --model bert.pt --inputs short.pt --inputs long.pt --json");

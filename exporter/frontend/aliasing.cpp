@@ -3,6 +3,9 @@
 // and other views of that are recomputed when they are next read.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <numeric>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -149,6 +152,46 @@ void Interpreter::link_views(const std::vector<Val>& inputs, const std::vector<A
   }
 }
 
+// aten::as_strided looks at the storage, whatever the strides of the tensor it is given. What it is
+// recorded with has its elements in the order of the storage: the tensor that all views are of,
+// with its axes in order.
+void Interpreter::refer_to_storage(std::vector<Val>& inputs) {
+  const auto& given = std::get<std::shared_ptr<TensorCell>>(inputs[0]);
+  auto root = given;
+  while (root->parent) root = root->parent;
+  const at::Tensor& first = root->lanes[0];
+  std::vector<int64_t> order(first.dim());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, std::greater(), [&](int64_t axis) { return first.stride(axis); });
+  bool is_whole = true;
+  std::optional<int64_t> offset;
+  for (size_t lane = 0; lane < lanes_; ++lane) {
+    const at::Tensor &whole = root->lanes[lane], &part = given->lanes[lane];
+    is_whole &= part.is_contiguous() && part.numel() == whole.numel();
+    const int64_t start =
+        is_none(inputs[3]) ? part.storage_offset() : in_lane(inputs[3], lane).toInt();
+    const int64_t here = start - whole.storage_offset();
+    if (offset.value_or(here) != here || !whole.permute(order).is_contiguous()) {
+      throw Error(ErrorKind::unsupported,
+                  "aten::as_strided of a tensor whose place in its storage depends on the inputs");
+    }
+    offset = here;
+  }
+  if (is_whole) return;
+  inputs[3] = c10::IValue(*offset);
+  inputs[0] = root;
+  if (std::ranges::is_sorted(order)) return;
+  auto sorted = std::make_shared<TensorCell>(*root);
+  for (at::Tensor& lane : sorted->lanes) lane = lane.permute(order);
+  const ArgumentList dims(order.begin(), order.end());
+  const std::vector<Argument> arguments{ValueRef{current(root)}, dims};
+  sorted->value = emit("aten::permute", {"self", "dims"}, arguments, sorted->lanes);
+  sorted->version = root->base->version;
+  sorted->parent = root;
+  sorted->step = {recorder_.schema("aten::permute", {"self", "dims"}), arguments, 0, 1, 0};
+  inputs[0] = sorted;
+}
+
 ValueId Interpreter::current(const std::shared_ptr<TensorCell>& cell) {
   if (!cell->parent || cell->version == cell->base->version) return cell->value;
   const ValueId parent = current(cell->parent);
@@ -186,6 +229,7 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
                             Frame& frame) {
   const auto& schema = info.op->schema();
   if (is_no_op(schema.name())) return set(frame, node->output(), inputs.at(0));
+  if (run_fake_quantize(node, info, inputs, frame)) return;
   std::vector<std::shared_ptr<TensorCell>> written;
   for (size_t i : info.written) collect_tensors(inputs[i], written);
   if (info.functional == nullptr || written.size() != info.written.size()) {
@@ -195,8 +239,9 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   }
   origin_ = origin_of(node, frame);
   std::vector<Argument> arguments;
+  const bool integers = changes_shape_only(schema.name());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!schema.arguments()[i].is_out()) arguments.push_back(argument(inputs[i]));
+    if (!schema.arguments()[i].is_out()) arguments.push_back(argument(inputs[i], integers));
   }
   for (const auto& cell : written) {
     current(cell);
@@ -214,11 +259,16 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
     results.push_back(result(lanes[i], symbolic, false, false, values));
   }
   const auto first_written = static_cast<std::ptrdiff_t>(values.size());
+  Quantizations quantizations;
   for (const auto& cell : written) {
     values.push_back(recorder_.tensor_value(cell->lanes));
-    if (!symbolic && !cell->from_weights) recorder_.set_constant(values.back(), cell->lanes[0]);
+    const bool is_real = !cell->lanes[0].is_quantized();
+    if (!symbolic && !cell->from_weights && is_real)
+      recorder_.set_constant(values.back(), cell->lanes[0]);
+    if (!is_real && !integers) quantizations.emplace(values.back(), quantization(*cell));
   }
-  recorder_.emit({info.schema, arguments, values, origin_, {}});
+  emit_quantizing({info.schema, arguments, values, origin_, {}}, quantizations,
+                  [&](Op op) { recorder_.emit(std::move(op)); });
   values.erase(values.begin(), values.begin() + first_written);
   if (changes_shape_only(schema.name())) {
     auto hidden = std::make_shared<TensorCell>(*written[0]);

@@ -75,6 +75,12 @@ Val Interpreter::join(const std::vector<Val>& versions, std::vector<ValueId>& va
       lanes.push_back(std::get<std::shared_ptr<TensorCell>>(val)->lanes[0]);
     auto cell = new_tensor(std::move(lanes), true, false);
     values.push_back(cell->value);
+    const auto& quantization = std::get<std::shared_ptr<TensorCell>>(first)->quantization;
+    const auto alike = [&](const Val& val) {
+      const auto& other = std::get<std::shared_ptr<TensorCell>>(val)->quantization;
+      return quantization && other && same(*quantization, *other);
+    };
+    if (all(alike)) cell->quantization = quantization;
     return cell;
   }
   const auto* value = known(first);

@@ -32,6 +32,7 @@ bool same(const c10::IValue& a, const c10::IValue& b) {
     const at::Tensor &x = a.toTensor(), &y = b.toTensor();
     if (!x.defined() || !y.defined()) return x.defined() == y.defined();
     if (x.sizes() != y.sizes() || x.scalar_type() != y.scalar_type()) return false;
+    if (x.is_quantized()) return same(x.dequantize(), y.dequantize());
     return at::allclose(x, y, 1e-5, 1e-8, true);
   }
   if (a.isList() && b.isList()) {

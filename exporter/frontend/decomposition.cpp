@@ -150,6 +150,11 @@ std::shared_ptr<Graph> trace(const c10::OperatorHandle& op, c10::DispatchKey key
 // -------------------------------------------------------------------
 
 at::Tensor other_values(const at::Tensor& tensor) {
+  if (tensor.is_quantized()) {
+    if (tensor.qscheme() != at::kPerTensorAffine) return tensor;
+    return at::_make_per_tensor_quantized_tensor(tensor.int_repr().bitwise_not(), tensor.q_scale(),
+                                                 tensor.q_zero_point());
+  }
   if (tensor.scalar_type() == at::kBool) return tensor.logical_not();
   if (at::isIntegralType(tensor.scalar_type(), false))
     return tensor.sub(tensor.gt(0).to(tensor.scalar_type()));

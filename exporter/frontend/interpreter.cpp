@@ -74,6 +74,8 @@ Program Interpreter::run() {
   if (program.outputs.empty()) {
     throw Error(ErrorKind::unsupported, "forward returns nothing that ONNX can express");
   }
+  std::set<std::string> names;
+  for (const Port& port : program.inputs) names.insert(port.name);
   for (Port& port : program.outputs) {
     if (!port.name.empty() && port.name.find_first_not_of("0123456789.") == std::string::npos) {
       port.name = "output." + port.name;
@@ -83,6 +85,11 @@ Program Interpreter::run() {
   for (size_t i = 0; i < program.outputs.size(); ++i) {
     Port& port = program.outputs[i];
     port.position = i;
+    // An output may be called as an input is, which ONNX does not allow.
+    const std::string wanted = port.name;
+    for (int number = 1; !names.insert(port.name).second; ++number) {
+      port.name = fmt::format("{}_{}", wanted, number);
+    }
     const Shape& shape = program.values[port.value].shape;
     for (size_t axis = 0; axis < shape.size(); ++axis) {
       recorder_.name_symbol(shape[axis], fmt::format("{}_dim{}", port.name, axis));
@@ -108,7 +115,9 @@ Val Interpreter::call_function(torch::jit::Function& function, std::vector<Val> 
   for (size_t i = arguments.size(); i < formals.size(); ++i) {
     arguments.push_back(constant(formals[i].default_value().value()));
   }
-  for (size_t i = 0; i < arguments.size(); ++i) set(frame, graph->inputs()[i], arguments[i]);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    set(frame, graph->inputs()[i], std::move(arguments[i]));
+  }
   run_nodes(graph->block(), frame);
   if (graph->outputs().size() == 1) return get(frame, graph->outputs()[0]);
   auto tuple = std::make_shared<TupleVal>();
@@ -147,13 +156,40 @@ Val Interpreter::call_method(const Node* node, const std::string& name, std::vec
 }
 
 void Interpreter::run_nodes(const torch::jit::Block* block, Frame& frame) {
-  for (Node* node : const_cast<torch::jit::Block*>(block)->nodes()) run_node(node, frame);
+  const LastUses& last_uses = last_uses_of(block);
+  for (Node* node : const_cast<torch::jit::Block*>(block)->nodes()) {
+    run_node(node, frame);
+    if (const auto used = last_uses.find(node); used != last_uses.end()) {
+      for (const auto* value : used->second) frame.values.erase(value);
+    }
+  }
 }
 
 void Interpreter::run_node(Node* node, Frame& frame) {
   if (run_structural(node, frame)) return;
   if (run_container(node, frame)) return;
   run_operator(node, inputs_of(node, frame), frame);
+}
+
+// Values that a block defines, by the node after which nothing reads them any more. Those it
+// returns are not among them.
+const Interpreter::LastUses& Interpreter::last_uses_of(const torch::jit::Block* block) {
+  const auto [found, is_new] = last_uses_.try_emplace(block);
+  if (!is_new) return found->second;
+  const auto add = [&](const torch::jit::Value* value, const Node* last) {
+    for (const auto& use : value->uses()) {
+      const Node* user = use.user;
+      while (user->owningBlock() != block) user = user->owningBlock()->owningNode();
+      if (user == block->return_node()) return;
+      if (last == nullptr || user->isAfter(last)) last = user;
+    }
+    if (last != nullptr) found->second[last].push_back(value);
+  };
+  for (const auto* input : block->inputs()) add(input, nullptr);
+  for (const Node* node : block->nodes()) {
+    for (const auto* output : node->outputs()) add(output, node);
+  }
+  return found->second;
 }
 
 // ---- values of a frame
@@ -189,6 +225,7 @@ Val Interpreter::weight(const at::Tensor& tensor) {
     cell->value = recorder_.weight_value(id);
     cell->known = cell->from_weights = true;
     cell->base = std::make_shared<AliasBase>();
+    if (tensor.is_quantized()) cell->quantization = quantization_of(tensor);
     cell->worlds = examples_worlds_;  // it may be first read where only some worlds are current
     const bool written = written_weights_.contains(tensor.storage().data());
     for (size_t lane = 0; lane < examples_.examples.size(); ++lane) {

@@ -9,6 +9,7 @@
 //   aliasing.cpp     views and in-place updates made functional
 //   statistics.cpp   running statistics of normalisations
 //   containers.cpp   operators on lists and dicts that hold symbolic values
+//   quantization.cpp quantised tensors made explicit; quantized_nodes.cpp: nodes that have any
 //   branches.cpp     If; merging.cpp: what its branches leave
 //   sequences.cpp    lists whose length depends on the inputs
 //   loops.cpp        Loop; carried.cpp: what it carries
@@ -29,6 +30,7 @@
 #include "exporter/frontend/checkpoint.h"
 #include "exporter/frontend/examples.h"
 #include "exporter/frontend/journal.h"
+#include "exporter/frontend/quantized_operators.h"
 #include "exporter/frontend/recorder.h"
 #include "exporter/frontend/state.h"
 #include "exporter/frontend/value.h"
@@ -74,6 +76,10 @@ class Interpreter {
     bool composite = false;      // not lowered, but perhaps made of operators that are
   };
 
+  // Values that are not needed after a node has run: they are let go, as LibTorch would.
+  using LastUses =
+      std::unordered_map<const torch::jit::Node*, std::vector<const torch::jit::Value*>>;
+
   // An overlay of attributes set by forward, over the module's own, which stay as they are.
   using AttributeKey = std::pair<const c10::ivalue::Object*, std::string>;
   using Attributes = std::map<AttributeKey, Val>;
@@ -87,6 +93,7 @@ class Interpreter {
                         const std::vector<Val>& inputs, Frame& frame);
   void run_nodes(const torch::jit::Block* block, Frame& frame);
   void run_node(torch::jit::Node* node, Frame& frame);
+  const LastUses& last_uses_of(const torch::jit::Block* block);
   bool run_structural(torch::jit::Node* node, Frame& frame);
   Val negated(const SymbolicNumber& number, OriginId origin);
   Val constant(const c10::IValue& value);
@@ -131,8 +138,9 @@ class Interpreter {
   // `length_varies`: a list is a sequence, though it has the same length in all lanes.
   Val result(const std::vector<c10::IValue>& lanes, bool symbolic, bool numbers_known_if_equal,
              bool from_weights, std::vector<ValueId>& values, bool length_varies = false);
-  Argument argument(const Val& val);
-  std::vector<Argument> arguments(const std::vector<Val>& vals);
+  // Quantised tensors as real numbers, or as their integers.
+  Argument argument(const Val& val, bool integers = false);
+  std::vector<Argument> arguments(const std::vector<Val>& vals, bool integers = false);
   std::shared_ptr<TensorCell> new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
                                          bool from_weights);
 
@@ -151,6 +159,7 @@ class Interpreter {
   void link_views(const std::vector<Val>& inputs, const std::vector<Argument>& arguments,
                   SchemaId schema, const std::vector<ValueId>& values,
                   const std::vector<Val>& results);
+  void refer_to_storage(std::vector<Val>& inputs);
   void run_write(torch::jit::Node* node, const NodeInfo& info, std::vector<Val>& inputs,
                  Frame& frame);
   void write(const std::shared_ptr<TensorCell>& cell, ValueId value, bool symbolic);
@@ -164,6 +173,7 @@ class Interpreter {
 
   // ---- sequences.cpp ----
   ListVal to_sequence(const ListVal& list);
+  void unpack_sequence(torch::jit::Node* node, Frame& frame);
   Val change_sequence(torch::jit::Node* node, const std::shared_ptr<ListVal>& list,
                       const std::vector<Val>& inputs, Frame& frame);
   Val to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame, const Source& callers);
@@ -172,6 +182,47 @@ class Interpreter {
   static bool updates_statistics(const c10::FunctionSchema& schema, const std::vector<Val>& inputs);
   void before_statistics(const std::vector<Val>& inputs);
   void update_statistics(const std::vector<Val>& inputs, bool of_instances);
+
+  // ---- quantization.cpp ----
+  using Quantizations = std::map<ValueId, std::shared_ptr<const Quantization>>;
+  std::shared_ptr<const Quantization> quantization_of(const at::Tensor& tensor);
+  std::shared_ptr<const Quantization> quantization_of_result(const c10::FunctionSchema& schema,
+                                                             const std::vector<Val>& inputs,
+                                                             const TensorCell& result);
+  static const std::shared_ptr<const Quantization>& quantization(const TensorCell& cell);
+  ValueId real_value(ValueId like);
+  ValueId dequantized(const std::shared_ptr<TensorCell>& cell);
+  void emit_conversion(bool quantize, ValueId from, const Quantization& quantization, ValueId to);
+  void emit_quantizing(Op op, const Quantizations& results, const std::function<void(Op)>& emit);
+  Quantization choose_quantization(const Argument& real, bool reduce_range);
+  Quantization dynamic_quantization(const std::vector<Val>& inputs, c10::ScalarType type);
+  void emit_round_trip(ValueId from, const Quantization& quantization, ValueId to);
+  Argument round_trip(const Val& val, bool reduce_range);
+
+  // ---- quantized_nodes.cpp ----
+  using PackedVals = std::vector<std::pair<std::string, Val>>;
+  static bool holds_quantized(const Val& val);
+  static bool involves_quantized(const std::vector<Val>& inputs,
+                                 const std::vector<std::vector<c10::IValue>>& lanes);
+  void run_quantized(const NodeInfo& info, const std::vector<Val>& inputs,
+                     const std::vector<std::vector<c10::IValue>>& lanes, bool symbolic,
+                     bool weights, std::vector<Val>& results);
+  bool keeps_integers(const NodeInfo& info, const std::vector<Val>& inputs,
+                      const std::vector<Val>& results);
+  bool run_fake_quantize(torch::jit::Node* node, const NodeInfo& info,
+                         const std::vector<Val>& inputs, Frame& frame);
+  bool read_quantization(const std::string& name, const std::vector<Val>& inputs,
+                         const std::vector<std::vector<c10::IValue>>& lanes,
+                         std::vector<Val>& results);
+  void emit_steps(const std::vector<RealStep>& steps, const c10::FunctionSchema& schema,
+                  const std::vector<Val>& inputs, const std::vector<ValueId>& outputs);
+  Argument step_argument(const std::string& text, const c10::FunctionSchema& schema,
+                         const std::vector<Val>& inputs, const Argument& previous);
+  Val named_part(const std::string& path, const c10::FunctionSchema& schema,
+                 const std::vector<Val>& inputs);
+  Val packed_field(const c10::IValue& object, const std::string& name);
+  const PackedVals& packed_fields(const c10::IValue& object);
+  Argument weight_1d(const Val& val);
 
   // ---- containers.cpp ----
   static void set_entry(DictVal& dict, Val key, Val value);
@@ -251,9 +302,12 @@ class Interpreter {
   int observing_ = 0;        // loops being run without recording; what-ifs would tell nothing there
   OriginId origin_ = kNone;  // of the operators being emitted
   std::unordered_map<const torch::jit::Node*, NodeInfo> infos_;
+  std::unordered_map<const torch::jit::Block*, LastUses> last_uses_;
   std::unordered_map<const torch::jit::Node*, Val> constants_;
   std::unordered_map<TensorId, std::shared_ptr<TensorCell>> weights_;
   std::unordered_map<std::string, std::shared_ptr<torch::jit::CompilationUnit>> compiled_;
+  std::unordered_map<const c10::ivalue::Object*, PackedVals> packed_;
+  Quantization chosen_;  // by the round trip emitted last
   Attributes attributes_;
   std::map<AttributeKey, std::string> containers_;  // lists and dicts read, as they were
   std::vector<Journal*> journals_;  // of the branches and loop bodies being walked, outermost first

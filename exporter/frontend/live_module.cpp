@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/view_as_complex.h>
+#include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
@@ -30,7 +31,8 @@ namespace {
 constexpr int kMaxRestarts = 1000;
 
 HostTensor host_tensor(const std::string& name, const at::Tensor& tensor) {
-  const at::Tensor plain = as_pairs(tensor.detach()).contiguous();
+  const at::Tensor numbers = tensor.is_quantized() ? tensor.int_repr() : tensor.detach();
+  const at::Tensor plain = as_pairs(numbers).contiguous();
   HostTensor result{name, dtype_of(plain.scalar_type()), plain.sizes().vec(), {}};
   result.bytes.resize(plain.nbytes());
   if (plain.nbytes() > 0) std::memcpy(result.bytes.data(), plain.const_data_ptr(), plain.nbytes());
@@ -69,6 +71,11 @@ void flatten_output(const c10::IValue& value, std::vector<HostValue>& flat) {
   }
 }
 
+// LibTorch's warnings are for those who write the module: deprecated operators, above all.
+class Silence : public c10::WarningHandler {
+  void process(const c10::Warning&) override {}
+};
+
 void load_library(const std::string& path) {
   const auto fail = [&](std::string_view why) {
     throw Error(ErrorKind::usage, fmt::format("cannot load the library {}: {}", path, why));
@@ -89,6 +96,12 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
   at::set_num_threads(1);
   // oneDNN's LSTM writes beyond its outputs where the hidden size is small (seen with 4).
   at::globalContext().setUserEnabledMkldnn(false);
+  const auto& engines = at::globalContext().supportedQEngines();
+  if (std::find(engines.begin(), engines.end(), at::QEngine::FBGEMM) != engines.end()) {
+    at::globalContext().setQEngine(at::QEngine::FBGEMM);  // the default one may choose oneDNN
+  }
+  static Silence silence;
+  c10::WarningUtils::set_warning_handler(&silence);
   torch::jit::setGraphExecutorOptimize(false);
   torch::jit::getExecutorMode() = false;
   for (const auto& library : libraries) load_library(library);

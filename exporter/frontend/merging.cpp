@@ -84,6 +84,8 @@ Val Interpreter::merge_tensors(const TensorCell& a, const TensorCell& b, Merging
     cell->lanes.push_back(merging.conditions[lane] ? a.lanes[lane] : b.lanes[lane]);
   }
   cell->worlds = worlds_;
+  if (a.quantization && b.quantization && same(*a.quantization, *b.quantization))
+    cell->quantization = a.quantization;
   merging.add(a.value, b.value, cell->value);
   if (a.lanes[0].sizes() != b.lanes[0].sizes()) {
     merging.differing.emplace_back(cell, merging.conditions[0] ? b.lanes[0] : a.lanes[0]);

@@ -7,6 +7,7 @@
 
 #include "exporter/error.h"
 #include "exporter/frontend/decomposition.h"
+#include "exporter/frontend/functional_twin.h"
 #include "exporter/frontend/interpreter.h"
 
 namespace modelexport::frontend {
@@ -31,6 +32,8 @@ bool is_metadata_only(const std::string& name) {
                                                          "aten::element_size",
                                                          "aten::get_device",
                                                          "aten::is_same_size",
+                                                         "aten::q_per_channel_axis",
+                                                         "aten::qscheme",
                                                          "aten::result_type",
                                                          "aten::can_cast",
                                                          "aten::promote_types",
@@ -78,41 +81,6 @@ bool is_metadata_only(const std::string& name) {
 bool has_tag(const torch::jit::Operator& op, at::Tag tag) {
   const auto tags = op.getTags();
   return std::find(tags.begin(), tags.end(), tag) != tags.end();
-}
-
-// The operator `name` that writes to nothing and has the arguments of `schema`, without `out`.
-const c10::FunctionSchema* functional(const std::string& name, const c10::FunctionSchema& schema) {
-  size_t arguments = schema.arguments().size();
-  for (const auto& argument : schema.arguments()) {
-    if (argument.is_out()) --arguments;
-  }
-  const c10::FunctionSchema* twin = nullptr;
-  for (const auto& candidate : torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name))) {
-    const auto& other = candidate->schema();
-    if (other.is_mutable() || other.arguments().size() != arguments) continue;
-    bool same = true;
-    for (size_t i = 0; i < arguments && same; ++i) {
-      same = other.arguments()[i].name() == schema.arguments()[i].name() &&
-             *other.arguments()[i].type() == *schema.arguments()[i].type();
-    }
-    if (same && (twin == nullptr || other.overload_name() == schema.overload_name())) twin = &other;
-  }
-  return twin;
-}
-
-// The schema of the same operator without side effects: aten::add.Tensor for aten::add_.Tensor and
-// for aten::add.out; for one with results of its own, one that gives what would be written after
-// them. nullptr if there is none.
-const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
-  std::string name = schema.name();
-  if (name.starts_with("aten::__i") && name.ends_with("__")) {
-    name.erase(std::string_view("aten::__").size(), 1);  // __iand__ -> __and__
-  } else if (name.ends_with("_") && !name.ends_with("__")) {
-    name.pop_back();
-  }
-  // aten::normal is something else.
-  const auto* twin = name == "aten::normal" ? nullptr : functional(name, schema);
-  return twin != nullptr ? twin : functional(name + "_functional", schema);
 }
 
 // Whether a number is the same in all lanes.
@@ -166,7 +134,9 @@ const Interpreter::NodeInfo& Interpreter::info(Node* node) {
   if (info.functional != nullptr) info.schema = recorder_.schema(*info.functional);
   info.random = has_tag(*info.op, at::Tag::nondeterministic_seeded);
   info.metadata_only = is_metadata_only(schema.name());
-  info.composite = info.written.empty() && !is_lowered_(key_of(schema)) && is_composite(*info.op);
+  const std::string key = key_of(schema);
+  info.composite = info.written.empty() && !is_lowered_(key) && !is_quantized_operator(key) &&
+                   is_composite(*info.op);
   return info;
 }
 
@@ -219,10 +189,11 @@ std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lane
   // What is computed from weights stays an operator on them, so that weights are never rewritten;
   // but small integers are indices and sizes, not weights.
   const at::Tensor& first = cell->lanes[0];
-  const bool integers = !first.is_floating_point() && !first.is_complex();
+  const bool integers = !first.is_floating_point() && !first.is_complex() && !first.is_quantized();
   const bool small_integers = integers && first.numel() <= 1024;
-  if (!symbolic && (!from_weights || small_integers) && !first.is_quantized()) {
-    recorder_.set_constant(cell->value, first);
+  if (!symbolic && first.is_quantized()) cell->quantization = quantization_of(first);
+  if (!symbolic && (!from_weights || small_integers)) {
+    recorder_.set_constant(cell->value, first.is_quantized() ? first.int_repr() : first);
   }
   return cell;
 }
@@ -290,14 +261,18 @@ Val Interpreter::result(const std::vector<c10::IValue>& lanes, bool symbolic,
   return first;  // strings, devices, custom classes: the same in all lanes, or not expressible
 }
 
-Argument Interpreter::argument(const Val& val) {
-  if (const auto* cell = get_if<TensorCell>(val)) return ValueRef{current(*cell)};
+Argument Interpreter::argument(const Val& val, bool integers) {
+  if (const auto* cell = get_if<TensorCell>(val)) {
+    const bool real = (*cell)->lanes[0].is_quantized() && !integers;
+    return ValueRef{real ? dequantized(*cell) : current(*cell)};
+  }
   if (const auto* number = get_if<SymbolicNumber>(val)) return ValueRef{(*number)->value};
   if (const auto* list = get_if<ListVal>(val)) {
     if ((*list)->sequence) return ValueRef{(*list)->sequence->value};
-    return ArgumentList(arguments((*list)->elements));
+    return ArgumentList(arguments((*list)->elements, integers));
   }
-  if (const auto* tuple = get_if<TupleVal>(val)) return ArgumentList(arguments((*tuple)->elements));
+  if (const auto* tuple = get_if<TupleVal>(val))
+    return ArgumentList(arguments((*tuple)->elements, integers));
   const auto* value = known(val);
   if (value == nullptr || value->isNone() || value->isGenerator()) return std::monostate{};
   if (value->isBool()) return value->toBool();
@@ -309,13 +284,18 @@ Argument Interpreter::argument(const Val& val) {
   }
   if (value->isString()) return value->toStringRef();
   if (value->isDevice()) return value->toDevice().str();
+  if (value->isObject()) {
+    ArgumentList fields;
+    for (const auto& [name, field] : packed_fields(*value)) fields.push_back(argument(field));
+    if (!fields.empty()) return fields;
+  }
   return std::monostate{};
 }
 
-std::vector<Argument> Interpreter::arguments(const std::vector<Val>& vals) {
+std::vector<Argument> Interpreter::arguments(const std::vector<Val>& vals, bool integers) {
   std::vector<Argument> result;
   result.reserve(vals.size());
-  for (const Val& val : vals) result.push_back(argument(val));
+  for (const Val& val : vals) result.push_back(argument(val, integers));
   return result;
 }
 
@@ -331,7 +311,8 @@ bool from_weights(const Val& val) {
   if (const auto* list = get_if<ListVal>(val)) {
     return std::any_of((*list)->elements.begin(), (*list)->elements.end(), from_weights);
   }
-  return false;
+  const auto* value = known(val);
+  return value != nullptr && value->isObject();  // packed parameters
 }
 
 }  // namespace
@@ -363,6 +344,12 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
     return;
   }
   origin_ = origin_of(node, frame);
+  if (involves_quantized(inputs, lanes)) {
+    run_quantized(info, inputs, lanes, symbolic, weights, results);
+    for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
+    return;
+  }
+  if (node->kind() == c10::aten::as_strided) refer_to_storage(inputs);
   std::vector<Argument> arguments = this->arguments(inputs);
   std::vector<ValueId> values;
   for (const auto& output : lanes) {

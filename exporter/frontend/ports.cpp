@@ -72,6 +72,12 @@ Val Interpreter::input(const std::vector<c10::IValue>& lanes, const std::string&
 
 Val Interpreter::tensor_input(const std::vector<c10::IValue>& lanes, const std::string& name,
                               bool is_state) {
+  if (lanes[0].toTensor().is_quantized()) {
+    throw Error(ErrorKind::unsupported,
+                fmt::format("the input {} is a quantised tensor, which ONNX has no type for; give "
+                            "it as real numbers and quantise it in the module",
+                            name));
+  }
   std::vector<at::Tensor> tensors;
   for (const c10::IValue& lane : lanes) tensors.push_back(lane.toTensor().detach().clone());
   auto cell = new_tensor(std::move(tensors), true, false);

@@ -63,8 +63,35 @@ void Recorder::add_module(const torch::jit::Module& module, const std::string& p
       const TensorId tensor = add_tensor(value.toTensor(), role, name, id);
       auto& own = program_.modules[id];
       (role == Role::parameter ? own.parameters : own.buffers).push_back(tensor);
+    } else {
+      add_packed(value, name, id);
     }
   }
+}
+
+// The weights in packed parameters get the names that they would have as parameters of the module;
+// in a module with several such objects, with the name of the attribute.
+void Recorder::add_packed(const c10::IValue& value, const std::string& name, ModuleId module) {
+  const bool nested = !program_.modules[module].parameters.empty();
+  const std::string& path = program_.modules[module].path;
+  const std::string prefix = nested ? name : path;
+  for (const PackedField& field : packed(value)) {
+    const std::string full = prefix.empty() ? field.name : prefix + "." + field.name;
+    if (field.value.isTensor()) {
+      const TensorId tensor = add_tensor(field.value.toTensor(), Role::parameter, full, module);
+      program_.modules[module].parameters.push_back(tensor);
+    } else {
+      add_packed(field.value, full, module);
+    }
+  }
+}
+
+const std::vector<PackedField>& Recorder::packed(const c10::IValue& value) {
+  static const std::vector<PackedField> kNothing;
+  if (!value.isObject()) return kNothing;
+  const auto [found, is_new] = packed_.try_emplace(value.toObject().get());
+  if (is_new) found->second = {value, open_packed(value).value_or(kNothing)};
+  return found->second.second;
 }
 
 Recorder::TensorKey Recorder::key_of(const at::Tensor& tensor) {
@@ -73,9 +100,7 @@ Recorder::TensorKey Recorder::key_of(const at::Tensor& tensor) {
 }
 
 TensorId Recorder::weight(const at::Tensor& tensor) const {
-  if (!tensor.has_storage() || tensor.is_quantized() || tensor.is_conj() || tensor.is_neg()) {
-    return kNone;
-  }
+  if (!tensor.has_storage() || tensor.is_conj() || tensor.is_neg()) return kNone;
   const auto found = weights_.find(key_of(tensor));
   return found == weights_.end() ? kNone : found->second;
 }
@@ -110,7 +135,7 @@ TensorId Recorder::add_tensor(const at::Tensor& tensor, Role role, const std::st
   }
   const at::Tensor parts = as_pairs(tensor);
   program_.tensors.push_back({.storage = storage_of(parts),
-                              .dtype = dtype_of(parts.scalar_type()),
+                              .dtype = dtype_of(c10::toUnderlying(parts.scalar_type())),
                               .sizes = parts.sizes().vec(),
                               .strides = parts.strides().vec(),
                               .offset = parts.storage_offset(),
@@ -175,7 +200,7 @@ void Recorder::name_symbol(Dim dim, const std::string& name) {
 
 ValueId Recorder::tensor_value(const std::vector<at::Tensor>& lanes) {
   const auto id = static_cast<ValueId>(program_.values.size());
-  const DType dtype = dtype_of(lanes[0].scalar_type());
+  const DType dtype = dtype_of(c10::toUnderlying(lanes[0].scalar_type()));
   Value value{.dtype = part_dtype(dtype), .is_complex = is_complex(dtype)};
   std::vector<int64_t> sizes(lanes.size());
   for (int64_t axis = 0; axis < lanes[0].dim(); ++axis) {
@@ -218,6 +243,10 @@ ValueId Recorder::sequence_value(const std::vector<c10::IValue>& lanes, ValueId 
       if (element.isTensor()) elements.push_back(element.toTensor());
       if (element.isScalar()) numbers.push_back(element);
     }
+  }
+  if (!elements.empty() && elements[0].is_quantized()) {
+    throw Error(ErrorKind::unsupported,
+                "a list of quantised tensors whose length depends on the inputs");
   }
   if (elements.empty() && numbers.empty()) {
     if (like != kNone) {

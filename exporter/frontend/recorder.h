@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "exporter/frontend/checkpoint.h"
+#include "exporter/frontend/packed_parameters.h"
 #include "exporter/program/program.h"
 
 namespace modelexport::frontend {
@@ -44,6 +45,9 @@ class Recorder {
   void before_write(const c10::StorageImpl* storage);
   bool is_weight_storage(const void* data) const { return weight_storages_.contains(data); }
 
+  // The fields of packed parameters (see packed_parameters.h); none of other values.
+  const std::vector<PackedField>& packed(const c10::IValue& value);
+
   // ---- operators ----
   SchemaId schema(const c10::FunctionSchema& schema);
   SchemaId schema(const std::string& key, std::vector<std::string> arguments);
@@ -70,6 +74,7 @@ class Recorder {
 
  private:
   void add_module(const torch::jit::Module& module, const std::string& path, ModuleId parent);
+  void add_packed(const c10::IValue& value, const std::string& name, ModuleId module);
   TensorId add_tensor(const at::Tensor& tensor, Role role, const std::string& name,
                       ModuleId module);
   StorageId storage_of(const at::Tensor& tensor);
@@ -89,6 +94,8 @@ class Recorder {
   std::unordered_map<const void*, StorageId> storages_;  // by data pointer
   std::unordered_map<const void*, StorageId> weight_storages_;
   std::unordered_multimap<const c10::StorageImpl*, std::pair<TensorId, at::Tensor>> referred_;
+  // By object, which stays alive so that its address does.
+  std::unordered_map<const void*, std::pair<c10::IValue, std::vector<PackedField>>> packed_;
   std::unordered_map<std::string, ModuleId> module_paths_;
   std::unordered_map<const void*, ModuleId> module_objects_;
   std::map<std::pair<ScopeId, std::string>, int> origin_names_;

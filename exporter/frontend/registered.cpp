@@ -14,6 +14,7 @@ bool is_in_place(const std::string& name) { return name.ends_with("_") && !name.
 
 bool runs_on_cpu(const c10::OperatorHandle& op) {
   return op.hasKernelForDispatchKey(c10::DispatchKey::CPU) ||
+         op.hasKernelForDispatchKey(c10::DispatchKey::QuantizedCPU) ||
          op.hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd) ||
          op.hasKernelForDispatchKey(c10::DispatchKey::CompositeExplicitAutograd) ||
          op.hasKernelForDispatchKey(c10::DispatchKey::CompositeExplicitAutogradNonFunctional);
@@ -33,7 +34,8 @@ std::vector<RegisteredOperator> functional_operators() {
   auto& dispatcher = c10::Dispatcher::singleton();
   for (const c10::OperatorName& name : dispatcher.getAllOpNames()) {
     const auto op = dispatcher.findSchema(name);
-    if (!op || !name.name.starts_with("aten::")) continue;
+    const bool is_public = name.name.starts_with("aten::") || name.name.starts_with("quantized::");
+    if (!op || !is_public) continue;
     const c10::FunctionSchema& schema = op->schema();
     if (schema.is_mutable() || is_in_place(name.name)) continue;
     result.push_back({key_of(schema), is_composite(*op), runs_on_cpu(*op), makes_tensors(schema)});

@@ -46,6 +46,32 @@ Val Interpreter::change_sequence(Node* node, const std::shared_ptr<ListVal>& lis
   return gives_element ? element : inputs[0];
 }
 
+// a, b = list: the elements of a sequence that has as many.
+void Interpreter::unpack_sequence(Node* node, Frame& frame) {
+  const Val list = get(frame, node->input());
+  const size_t wanted = node->outputs().size();
+  const auto size_in = [&](size_t lane) { return in_lane(list, lane).toListRef().size(); };
+  for (size_t lane = 0; lane < lanes_; ++lane) {
+    if (size_in(lane) == wanted) continue;
+    const std::string problem = fmt::format("{}: expected {} values to unpack, got {}",
+                                            place_of(node, frame), wanted, size_in(lane));
+    if (!is_what_if(lane)) throw Error(ErrorKind::usage, "the module raises " + problem);
+    drop_what_ifs(problem);
+    return unpack_sequence(node, frame);
+  }
+  origin_ = origin_of(node, frame);
+  std::vector<ValueId> values;
+  for (size_t i = 0; i < wanted; ++i) {
+    std::vector<c10::IValue> lanes;
+    for (size_t lane = 0; lane < lanes_; ++lane) {
+      lanes.push_back(in_lane(list, lane).toListRef()[i]);
+    }
+    set(frame, node->output(i), result(lanes, true, false, false, values));
+  }
+  recorder_.emit(
+      {recorder_.schema("prim::ListUnpack", {"list"}), {argument(list)}, values, origin_, {}});
+}
+
 // Tensor.tolist(): the elements as numbers, in lists as `type` says.
 Val Interpreter::to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame,
                          const Source& callers) {

@@ -149,7 +149,10 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
       return out(dict);
     }
     case prim::ListUnpack:
-      if (std::get<std::shared_ptr<ListVal>>(in(0))->sequence) return false;
+      if (std::get<std::shared_ptr<ListVal>>(in(0))->sequence) {
+        unpack_sequence(node, frame);
+        return true;
+      }
       return unpack();
     case prim::TupleUnpack:
       return unpack();

@@ -79,6 +79,16 @@ struct InLane {
   c10::IValue operator()(const std::shared_ptr<ModuleRef>& module) const { return module->object; }
 };
 
+bool same(const Argument& a, const Argument& b) {
+  const auto *x = std::get_if<ValueRef>(&a), *y = std::get_if<ValueRef>(&b);
+  if (x && y) return x->id == y->id;
+  if (const auto* number = std::get_if<double>(&a)) {
+    return std::holds_alternative<double>(b) && std::get<double>(b) == *number;
+  }
+  const auto* number = std::get_if<int64_t>(&a);
+  return number && std::holds_alternative<int64_t>(b) && std::get<int64_t>(b) == *number;
+}
+
 }  // namespace
 
 OptionalParts parts_of(const Val& val, bool absent) {
@@ -88,6 +98,10 @@ OptionalParts parts_of(const Val& val, bool absent) {
   }
   const bool given = !(absent ? is_unset(val) : is_none(val));
   return {c10::IValue(given), given ? val : Val()};
+}
+
+bool same(const Quantization& a, const Quantization& b) {
+  return same(a.scale, b.scale) && same(a.zero_point, b.zero_point) && a.axis == b.axis;
 }
 
 bool is_symbolic(const Val& val) { return std::visit(IsSymbolic{}, val); }

@@ -50,6 +50,13 @@ struct AliasBase {
   uint64_t version = 0;
 };
 
+// How the integers of a quantised tensor stand for real numbers: (integer - zero_point) * scale.
+struct Quantization {
+  Argument scale, zero_point;  // numbers, or values of the program; one for each index of `axis`
+  int64_t axis = -1;           // -1: for the whole tensor
+};
+bool same(const Quantization& a, const Quantization& b);
+
 struct TensorCell {
   ValueId value = kNone;  // in the program, as of `version`
   std::vector<at::Tensor> lanes;
@@ -60,6 +67,9 @@ struct TensorCell {
   uint64_t version = 0;
   std::shared_ptr<TensorCell> parent;  // of a view
   ViewStep step;
+  // Of a quantised tensor, which the program has as its integers. Null if it is not always the
+  // same.
+  std::shared_ptr<const Quantization> quantization;
 };
 
 struct SymbolicNumber {

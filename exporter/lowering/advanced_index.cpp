@@ -51,7 +51,11 @@ bool have_same_shape(const std::vector<Component>& components) {
 }
 
 // All indices in the shape that they broadcast to.
-void expand_all(Call& c, std::vector<Component>& components) {
+void expand_all(Call& c, std::vector<Component>& components, const std::optional<Shape>& result) {
+  if (result && has_sizes(c, *result)) {
+    for (Component& component : components) component.index = expand(c, component.index, *result);
+    return;
+  }
   V sum = components[0].index;
   for (size_t i = 1; i < components.size(); ++i) sum = c.add(sum, components[i].index);
   const V shape = c.shape_of(sum);
@@ -92,7 +96,8 @@ AdvancedIndex advanced_index(Call& c, const std::vector<V>& indices) {
   for (const Component& component : components) {
     result.shape = broadcast(result.shape, component.shape);
   }
-  if (components.size() > 1 && !have_same_shape(components)) expand_all(c, components);
+  if (components.size() > 1 && !have_same_shape(components))
+    expand_all(c, components, result.shape);
   std::vector<V> columns;
   for (const Component& component : components) {
     columns.push_back(c.unsqueeze(component.index, {result.rank}));

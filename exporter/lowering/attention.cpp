@@ -85,9 +85,10 @@ V masked(Call& c, V scores, const Attention& attention) {
   const V mask = attention.mask;
   if (mask == kOmitted) return scores;
   if (c.dtype_of(mask) != DType::boolean) return c.add(scores, mask);
+  // As a number to add, it is made once for all layers.
   const double hidden =
       attention.is_nan_if_blind ? -kInfinity : std::numeric_limits<float>::lowest();
-  return c.where(mask, scores, c.constant(hidden, dtype));
+  return c.add(scores, c.where(mask, c.constant(0, dtype), c.constant(hidden, dtype)));
 }
 
 Attended decompose(Call& c, const Attention& attention) {

@@ -127,6 +127,13 @@ void Builder::add_function(const graph::GivenFunction& function) {
   if (!known) all.push_back(function);
 }
 
+// ---- quantised values ---------------------------------------------------------------------------
+
+std::optional<Dequantized> Builder::dequantized(V real) const {
+  const auto found = dequantized_.find(real.id);
+  return found == dequantized_.end() ? std::nullopt : std::optional(found->second);
+}
+
 // ---- complex values -----------------------------------------------------------------------------
 
 const std::pair<V, V>* Builder::parts_of(V pair) const {

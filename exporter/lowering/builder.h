@@ -3,8 +3,8 @@
 // constants (stored once per contents and type), and where to take symbolic sizes from.
 //
 // Program values with known contents, and integers computed from sizes that are known or equal a
-// dimension of an input, come into being when they are first asked for; everything else must have been
-// bound before.
+// dimension of an input, come into being when they are first asked for; everything else must have
+// been bound before.
 #pragma once
 
 #include <functional>
@@ -29,6 +29,12 @@ inline constexpr int64_t kSmallConstant = 1024;
 
 // A value was asked for that set_missing() said is not there.
 struct Missing {};
+
+// What a float32 value stands for: (integers - zero_point) * scale.
+struct Dequantized {
+  V integers, scale, zero_point;
+  int64_t axis = -1;  // that has a scale and zero point for each of its indices; -1: one for all
+};
 
 class Builder {
  public:
@@ -71,6 +77,10 @@ class Builder {
   // ---- custom operators: what the model imports and has in it -----------------------------------
   void import_domain(const std::string& domain, int version);
   void add_function(const graph::GivenFunction& function);
+
+  // ---- quantised values -------------------------------------------------------------------------
+  void set_dequantized(V real, const Dequantized& from) { dequantized_.emplace(real.id, from); }
+  std::optional<Dequantized> dequantized(V real) const;
 
   // ---- complex values: real and imaginary part of pairs -----------------------------------------
   // As they were noted in the blocks around; nullptr if they were not.
@@ -126,11 +136,12 @@ class Builder {
   graph::Graph graph_;
   std::vector<Frame> frames_;
   OriginId origin_ = kNone;
-  std::vector<V> values_;                                // by program value
+  std::vector<V> values_;  // by program value
   std::unordered_set<modelexport::ValueId> missing_;
   std::unordered_map<uint32_t, size_t> initializer_of_;  // graph value -> index of its initializer
   std::map<std::tuple<DType, std::vector<int64_t>, std::string>, V> constants_;
   std::unordered_map<TensorId, V> tensors_;
+  std::unordered_map<uint32_t, Dequantized> dequantized_;
 };
 
 }  // namespace modelexport::lowering

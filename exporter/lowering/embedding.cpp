@@ -77,12 +77,13 @@ V combine(Call& c, V rows, V bags, V bag_count, int64_t mode) {
   return c.div(combined, c.cast(c.node("Max", {sizes, c.constant_int(1)}), dtype));
 }
 
-// The rows of the table in question, each with its weight.
-V weighted_rows(Call& c, V table, V indices) {
-  const DType wide = c.dtype_of(table) == DType::f64 ? DType::f64 : DType::f32;
-  const V rows = c.cast(c.gather(table, indices, 0), wide);
+// Rows of a table, each with its weight.
+V weighted(Call& c, V rows) {
+  const DType wide = c.dtype_of(rows) == DType::f64 ? DType::f64 : DType::f32;
   const V weights = c.optional_tensor("per_sample_weights");
-  return weights == kOmitted ? rows : c.mul(rows, c.unsqueeze(c.cast(weights, wide), {1}));
+  rows = c.cast(rows, wide);
+  if (weights == kOmitted) return rows;
+  return c.mul(rows, c.unsqueeze(c.cast(weights, wide), {c.rank(weights)}));
 }
 
 std::vector<V> embedding_bags(Call& c, std::optional<int64_t> padding) {
@@ -99,7 +100,7 @@ std::vector<V> embedding_bags(Call& c, std::optional<int64_t> padding) {
     bags = c.where(c.node("Equal", {indices, c.constant_int(*padding)}), last, bags);
   }
   if (padding && !has_end) bag_count = add_sizes(c, bag_count, c.constant_ints({1}));
-  const V result = combine(c, weighted_rows(c, table, indices), bags, bag_count, mode);
+  const V result = combine(c, weighted(c, c.gather(table, indices, 0)), bags, bag_count, mode);
   return {c.cast(padding || has_end ? c.slice(result, 0, 0, -1) : result, c.dtype_of(table)),
           unused_result(c, 1, "the bag of each index"),
           unused_result(c, 2, "the sizes of the bags"),
@@ -129,6 +130,65 @@ std::vector<V> embedding_bag_internal(Call& c) {
   return embedding_bags(c, padding < 0 ? std::nullopt : std::optional(padding));
 }
 
+// ---- tables of small integers
+// ------------------------------------------------------------------------------------------
+
+// Two 4-bit integers from each byte, the lower one first.
+V halves(Call& c, V bytes) {
+  const int64_t axis = c.rank(bytes);
+  const V low = c.node("Mod", {bytes, c.constant_int(16, DType::u8)});
+  const V high =
+      c.node("BitShift", {bytes, c.constant_int(4, DType::u8)}, {attr("direction", "RIGHT")});
+  const V pairs = c.concat({c.unsqueeze(low, {axis}), c.unsqueeze(high, {axis})}, axis);
+  Shape shape = c.shape(bytes);
+  shape.back() *= 2;
+  return c.reshape(pairs, shape);
+}
+
+// Each row has a scale and a zero point of its own.
+V quantized_rows(Call& c, V indices, int bits) {
+  const auto& table = std::get<ArgumentList>(c.argument_at(0));  // integers, scales, zero points
+  const auto gathered = [&](size_t part) {
+    const V all = c.value_of(table.at(part));
+    Shape shape = c.shape(indices);
+    if (part == 0) shape.push_back(c.shape(all)[1]);
+    return c.typed(c.gather(all, indices, 0), c.dtype_of(all), shape);
+  };
+  const auto by_row = [&](V x) { return c.unsqueeze(x, {c.rank(indices)}); };
+  V rows = gathered(0);
+  if (bits == 4) rows = halves(c, rows);
+  return c.mul(c.sub(c.cast(rows, DType::f32), by_row(gathered(2))), by_row(gathered(1)));
+}
+
+// quantized::embedding_byte(EmbeddingPackedParamsBase weight, Tensor indices,
+//     bool pruned_weights=False) -> Tensor
+// quantized::embedding_4bit(EmbeddingPackedParamsBase weight, Tensor indices,
+//     bool pruned_weights=False) -> Tensor
+template <int bits>
+V quantized_embedding(Call& c) {
+  c.ignore({"pruned_weights"});
+  return quantized_rows(c, as_index(c, c.tensor("indices")), bits);
+}
+
+// quantized::embedding_bag_byte(EmbeddingPackedParamsBase weight, Tensor indices,
+//     Tensor? offsets=None, bool scale_grad_by_freq=False, int mode=0, bool pruned_weights=False,
+//     Tensor? per_sample_weights=None, Tensor? compressed_indices_mapping=None,
+//     bool include_last_offset=False) -> Tensor
+// quantized::embedding_bag_4bit likewise; it is always the sum, whatever the mode
+template <int bits>
+V quantized_bags(Call& c) {
+  c.ignore({"scale_grad_by_freq", "mode", "pruned_weights"});
+  if (!c.is_none("compressed_indices_mapping")) throw Unsupported{"a table with rows left out"};
+  const V indices = c.tensor("indices", DType::i64);
+  const V rows = weighted(c, quantized_rows(c, indices, bits));
+  const bool has_end = c.boolean("include_last_offset");
+  const V starts = c.is_none("offsets") ? kOmitted : c.tensor("offsets", DType::i64);
+  if (c.rank(indices) == 2) return reduce(c, "ReduceSum", rows, {1}, false);  // a bag each row
+  const V bags = bag_numbers(c, indices, starts);
+  const V result = combine(c, rows, bags, c.size_of(starts, 0), kSum);
+  return has_end ? c.slice(result, 0, 0, -1) : result;
+}
+
 }  // namespace
 
 std::span<const Row> embedding_table() {
@@ -139,6 +199,10 @@ std::span<const Row> embedding_table() {
       {"aten::embedding_bag", embedding_bag},
       {"aten::embedding_bag.padding_idx", embedding_bag_padding},
       {"aten::embedding_renorm", embedding_renorm},
+      {"quantized::embedding_4bit", quantized_embedding<4>},
+      {"quantized::embedding_bag_4bit", quantized_bags<4>},
+      {"quantized::embedding_bag_byte", quantized_bags<8>},
+      {"quantized::embedding_byte", quantized_embedding<8>},
   };
   return kRows;
 }

@@ -8,6 +8,7 @@
 #include "exporter/lowering/indexing.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/matrix.h"
+#include "exporter/lowering/quantize.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/tables.h"
 
@@ -292,6 +293,8 @@ V matrix_product(Call& c, V a, V b) {
 }
 
 V linear_layer(Call& c, V x, V weight, V bias) {
+  if (const V product = integer_product(c, x, weight); product != kOmitted)
+    return bias == kOmitted ? product : c.add(product, bias);
   const bool is_matrix = c.rank(weight) == 2;
   if (is_matrix && c.rank(x) == 2 && has_gemm(c.dtype_of(x))) {
     return c.node("Gemm", {x, weight, bias}, {attr("transB", 1)});

@@ -245,7 +245,8 @@ std::span<const Row> recurrent_table() {
       {"aten::rnn_relu.input", recurrent<Cell::rnn_relu>},
       {"aten::rnn_tanh.input", recurrent<Cell::rnn_tanh>},
   };
-  static const std::vector<Row> kAll = joined(joined(kRows, packed_rows()), cell_rows());
+  static const std::vector<Row> kAll =
+      joined(joined(joined(kRows, packed_rows()), cell_rows()), quantized_recurrent_rows());
   return kAll;
 }
 

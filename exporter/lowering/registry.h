@@ -64,6 +64,7 @@ std::span<const Row> random_table();
 std::span<const Row> loss_table();
 std::span<const Row> scalar_table();     // arithmetic on ints, floats and bools: aten::add.int, aten::size.int
 std::span<const Row> scalar_math_table();  // math.sqrt and its kind
+std::span<const Row> quantize_table();   // between real numbers and integers that stand for them
 std::span<const Row> control_table();    // prim::If, prim::Loop
 std::span<const Row> sequence_table();   // lists whose length depends on the inputs
 std::span<const Row> complex_table();    // complex tensors: arithmetic, functions, reductions

@@ -21,6 +21,7 @@ std::span<const Row> contraction_rows();  // of linear: einsum, tensordot, bilin
 std::span<const Row> distance_rows();     // of linear: distances, similarities, cross products
 std::span<const Row> transformer_rows();  // of attention: whole layers as one operator
 std::span<const Row> packed_rows();       // of recurrent: packed sequences
+std::span<const Row> quantized_recurrent_rows();  // of recurrent: with quantised weights
 std::span<const Row> cell_rows();         // of recurrent: single steps
 std::span<const Row> class_loss_rows();   // of loss: negative log likelihood and cross entropy
 std::span<const Row> adaptive_pool_rows();        // of pool: to a given output size

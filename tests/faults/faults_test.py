@@ -55,6 +55,33 @@ class Unsupported(torch.nn.Module):
         return q + r + torch.linalg.ldl_factor_ex(x + 1)[0]
 
 
+class Observes(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        for name, value in (("on", 1), ("low", 0.0), ("high", 0.0), ("scale", 1.0), ("zero_point", 0)):
+            self.register_buffer(name, torch.tensor([value]))
+        self.zero_point = self.zero_point.int()
+
+    def forward(self, x):
+        return torch.fused_moving_avg_obs_fake_quant(
+            x, self.on, self.on, self.low, self.high, self.scale, self.zero_point, 0.01, -128, 127, 0
+        )
+
+
+class TwoScales(torch.nn.Module):
+    def forward(self, x):
+        if bool(x.sum() > 0):
+            q = torch.quantize_per_tensor(x, 0.1, 0, torch.quint8)
+        else:
+            q = torch.quantize_per_tensor(x, 0.2, 0, torch.quint8)
+        return q.dequantize()
+
+
+class Dequantizes(torch.nn.Module):
+    def forward(self, x):
+        return x.dequantize()
+
+
 NET_TAKES = "forward(Tensor ids, Tensor mask) -> Tensor"
 
 
@@ -66,6 +93,10 @@ def make_checkpoints() -> None:
     torch.jit.trace(Large(), torch.ones(1, 2000)).save(FOLDER / "large.pt")
     torch.jit.script(Raises()).save(FOLDER / "raises.pt")
     torch.jit.script(Unsupported()).save(FOLDER / "unsupported.pt")
+    torch.jit.script(Observes()).save(FOLDER / "observes.pt")
+    torch.jit.script(TwoScales()).save(FOLDER / "two_scales.pt")
+    torch.jit.script(Dequantizes()).save(FOLDER / "dequantizes.pt")
+    torch.save(torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8), FOLDER / "quantized.pt")
     torch.save(net.state_dict(), FOLDER / "state_dict.pt")
     torch.save(net, FOLDER / "eager.pt")
     torch.save(net, FOLDER / "old.pt", _use_new_zipfile_serialization=False)
@@ -113,6 +144,37 @@ class Faults(unittest.TestCase):
 
     def check_export(self, status: int, message: str, model: str, *arguments, **options) -> None:
         self.check(status, message, "export", model, "-o", "out/model.onnx", *arguments, **options)
+
+    # ---- quantised modules ------------------------------------------------------------------------------
+
+    def test_observer_is_on(self):
+        result = self.run_command("export", "observes.pt", "-o", "out/model.onnx", "--input", "x:float32[2,3]")
+        self.assertRegex(
+            result.stderr,
+            r"\Amodelexport: error: aten::fused_moving_avg_obs_fake_quant in the root module \(Observes\), "
+            r"faults_test.py:\d+: its observer is on, so that every call changes the scale; before saving the "
+            r"module, call module.apply\(torch.ao.quantization.disable_observer\)\n\Z",
+        )
+        self.assertEqual(result.returncode, UNSUPPORTED)
+
+    def test_two_scales(self):
+        self.check_export(
+            UNSUPPORTED,
+            "a quantised tensor whose scale depends on the path that the module takes",
+            "two_scales.pt",
+            "--input",
+            "x:float32[2,3]",
+        )
+
+    def test_quantized_input(self):
+        self.check_export(
+            UNSUPPORTED,
+            "the input x is a quantised tensor, which ONNX has no type for; give it as real numbers and quantise it "
+            "in the module",
+            "dequantizes.pt",
+            "--inputs",
+            "quantized.pt",
+        )
 
     # ---- checkpoints that are none ----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "exporter/error.h"
+#include "exporter/frontend/quantized_operators.h"
 #include "exporter/frontend/torchvision.h"
 #include "exporter/lowering/registry.h"
 #include "tests/ops/case.h"
@@ -125,7 +126,20 @@ TEST(Registry, KeysAreOperators) {
   const std::set<std::string> operators = registered_operators();
   for (std::string_view key : lowering::keys()) {
     if (key.starts_with("prim::")) continue;  // blocks and their like have no schema
+    if (key.starts_with("quantized_decomposed::")) continue;  // PyTorch has these in Python only
     EXPECT_TRUE(operators.contains(std::string(key))) << key;
+  }
+}
+
+// And so is every key of the table of quantised operators; their steps can be lowered.
+TEST(Registry, QuantizedOperatorsHaveSteps) {
+  const std::set<std::string> operators = registered_operators();
+  for (std::string_view key : frontend::quantized_operators()) {
+    EXPECT_TRUE(operators.contains(std::string(key))) << key;
+    for (const frontend::RealStep& step : *frontend::real_steps(key)) {
+      if (step.key == "requantize") continue;
+      EXPECT_TRUE(operators.contains(step.key) && lowering::find(step.key)) << step.key;
+    }
   }
 }
 

@@ -347,6 +347,29 @@ TEST_F(PassTest, ExpandBeforeAnOperatorThatBroadcasts) {
   EXPECT_EQ(after_passes({both}), "Expand(x1, x2); Mul(x1, %0); -> %1");
 }
 
+TEST_F(PassTest, WhatIsTakenAtEveryPosition) {
+  const auto x = input(DType::boolean, {kBatch, kSeq});
+  const auto size = input(DType::i64, {});
+  const auto taken = [&](double first) {
+    std::vector<ValueId> columns;
+    for (const size_t along : {0, 3}) {
+      const auto begin = constant(DType::i64, {}, {along == 0 ? 0 : first});
+      const auto one = constant(DType::i64, {}, {1});
+      Shape shape(4, 1), column{kBatch, 1, 1, kSeq, 1};
+      shape[along] = along == 0 ? kBatch : kSeq;
+      auto y = node("Range", {begin, size, one}, DType::i64, Shape{shape[along]});
+      y = node("Reshape", {y, ints({1, 1, 1, -1})}, DType::i64, shape);
+      y = node("Expand", {y, input(DType::i64, {4})}, DType::i64, Shape{kBatch, 1, 1, kSeq});
+      columns.push_back(node("Unsqueeze", {y, ints({4})}, DType::i64, column));
+    }
+    const auto positions =
+        node("Concat", columns, DType::i64, Shape{kBatch, 1, 1, kSeq, 2}, {{"axis", int64_t{4}}});
+    return node("GatherND", {x, positions}, DType::boolean, Shape{kBatch, 1, 1, kSeq});
+  };
+  EXPECT_EQ(after_passes({taken(0)}), "Reshape(x, [0, 1, 1, -1]); -> %0");
+  EXPECT_NE(after_passes({taken(1)}).find("GatherND"), std::string::npos);
+}
+
 TEST_F(PassTest, ProductsWithAReciprocalAreQuotients) {
   const auto x = input(DType::f32, {4});
   const auto y = input(DType::f32, {4});

@@ -131,6 +131,65 @@ ValueId reshape_to_constant(RuleContext& c, Node& node) {
   return kNone;
 }
 
+// Whether it counts 0, 1, 2... up to the size of the axis.
+bool counts_up(const RuleContext& c, ValueId value, Dim size) {
+  while (const Node* node = reshaping_producer(c, value)) value = node->inputs[0];
+  if (const Node* range = producer(c, value, "Range")) {
+    return c.integers(range->inputs[0]) == std::vector<int64_t>{0} &&
+           c.integers(range->inputs[2]) == std::vector<int64_t>{1} && c.shape(value) == Shape{size};
+  }
+  const auto integers = c.integers(value);
+  if (!integers || std::ssize(*integers) != size) return false;
+  for (int64_t i = 0; i < size; ++i) {
+    if ((*integers)[static_cast<size_t>(i)] != i) return false;
+  }
+  return true;
+}
+
+// Along which axis an index counts up over all of an axis of that size, the same along all others;
+// -1 if it does not. `column`: a last axis of size 1 stands for the coordinate.
+int64_t counting_axis(const RuleContext& c, ValueId column, Dim size) {
+  const Node* unsqueeze = producer(c, column, "Unsqueeze");
+  if (!unsqueeze) return -1;
+  ValueId index = unsqueeze->inputs[0];
+  if (const Node* expand = producer(c, index, "Expand")) index = expand->inputs[0];
+  const auto& shape = c.shape(index);
+  if (!shape || !c.shape(column) || shape->size() + 1 != c.shape(column)->size()) return -1;
+  const auto is_long = [](Dim dim) { return dim != 1; };
+  const auto axis = std::find_if(shape->begin(), shape->end(), is_long);
+  if (axis == shape->end() || std::find_if(axis + 1, shape->end(), is_long) != shape->end()) {
+    return -1;
+  }
+  return *axis == size && counts_up(c, index, size) ? axis - shape->begin() : -1;
+}
+
+// A tensor taken at every position, in order, is the tensor in another shape: how masks of
+// attention are read.
+ValueId gather_of_everything(RuleContext& c, Node& node) {
+  const auto& data = c.shape(node.inputs[0]);
+  const auto& result = c.shape(node.outputs[0]);
+  const Node* positions = producer(c, node.inputs[1], "Concat");
+  if (!data || !result || !positions || positions->inputs.size() != data->size()) return kNone;
+  if (integer_attribute(node, "batch_dims", 0) != 0) return kNone;
+  std::vector<bool> is_along(result->size());
+  int64_t last = -1;
+  for (size_t i = 0; i < data->size(); ++i) {
+    const int64_t axis = counting_axis(c, positions->inputs[i], (*data)[i]);
+    if (axis <= last || axis >= std::ssize(*result)) return kNone;
+    is_along[static_cast<size_t>(axis)] = true;
+    last = axis;
+  }
+  for (size_t i = 0; i < result->size(); ++i) {
+    if (!is_along[i] && (*result)[i] != 1) return kNone;
+  }
+  const auto target = reshape_target(*data, *result);
+  if (!target) return kNone;
+  node.op_type = "Reshape";
+  node.inputs[1] = c.add_constant(DType::i64, {std::ssize(*target)}, *target);
+  node.attributes.clear();
+  return kNone;
+}
+
 // Whether `shape` can be broadcast to `to`.
 bool broadcasts(const Shape& shape, const Shape& to) {
   if (shape.size() > to.size()) return false;
@@ -183,6 +242,7 @@ constexpr RuleRow kRows[] = {
     {"Unsqueeze", reshape_of_reshape},
     {"Flatten", reshape_of_reshape},
     {"Reshape", reshape_to_constant},
+    {"GatherND", gather_of_everything},
     {"Add", broadcast_of_expand},
     {"Sub", broadcast_of_expand},
     {"Mul", broadcast_of_expand},

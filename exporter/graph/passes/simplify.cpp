@@ -14,7 +14,7 @@ constexpr int64_t kMostIntegers = 64;
 const std::multimap<std::string_view, Rule>& rules() {
   static const auto* all = [] {
     auto* table = new std::multimap<std::string_view, Rule>;
-    for (const auto rows : {fold_rules(), pair_rules(), neutral_rules()}) {
+    for (const auto rows : {fold_rules(), gelu_rules(), pair_rules(), neutral_rules()}) {
       for (const RuleRow& row : rows) table->emplace(row.op_type, row.rule);
     }
     return table;

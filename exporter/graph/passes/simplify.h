@@ -2,6 +2,7 @@
 //
 //   neutral_rules.cpp   nodes that return their input: Identity, x + 0, a Slice of everything...
 //   pair_rules.cpp      two nodes that are one or none: Cast of Cast, Transpose of Transpose...
+//   gelu_rules.cpp      GELU spelled out
 //   fold_rules.cpp      arithmetic on small integer constants: what is left of shape computations
 //
 // The nodes that are no longer used stay; dead_code.h removes them.
@@ -29,6 +30,7 @@ class RuleContext {
   RuleContext(Graph& graph, const Program& program);
 
   const Program& program() const { return program_; }
+  int opset() const { return graph_.opset; }
 
   // nullptr for inputs, initializers and what is defined in a block that has ended.
   const Node* producer(ValueId value) const;
@@ -65,6 +67,7 @@ struct RuleRow {
 
 std::span<const RuleRow> neutral_rules();
 std::span<const RuleRow> pair_rules();
+std::span<const RuleRow> gelu_rules();
 std::span<const RuleRow> fold_rules();
 
 // nullptr if the node does not have it.
