@@ -204,7 +204,8 @@ class CrossChecker {
 
   void check_weights() {
     result_.parameters = check_parameters(index_, program_, expectation_.tensors,
-                                          expectation_.own ? FindBy::name : FindBy::name_or_value);
+                                          expectation_.own ? FindBy::name : FindBy::name_or_value,
+                                          expectation_.checked);
     for (const ParameterCheck& parameter : result_.parameters.parameters) {
       if (!parameter.required && !parameter.found()) continue;
       ++result_.checks;

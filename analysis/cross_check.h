@@ -37,6 +37,7 @@ struct Expectation {
   // names.
   bool own = true;
   std::vector<RequiredTensor> tensors;
+  CheckedData checked;
   std::vector<ModuleId> modules;  // that nodes belong to, and those whose calls they stand in
   // The level of each node by name, with those of nested blocks; empty: not known.
   std::unordered_map<std::string, tagging::LevelId> nodes;

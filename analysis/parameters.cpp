@@ -35,12 +35,14 @@ bool same_bytes(const Program& program, const Tensor& tensor, const onnx::Tensor
   bool same = view.bytes.size() == onnx::byte_count(tensor);
   size_t position = 0;
   if (!same) return false;
+  const bool in_file = program.storages[tensor.storage].file_offset >= 0 && tensor.is_contiguous();
   onnx::for_each_block(program, tensor, [&](Bytes block) {
     while (same && !block.empty()) {
       const Bytes piece = block.first(std::min(block.size(), kPiece));
       const Bytes written = view.bytes.subspan(position, piece.size());
       same = std::memcmp(piece.data(), written.data(), piece.size()) == 0;
       if (!view.location.empty()) release_pages(written);
+      if (in_file) release_pages(piece);
       position += piece.size();
       block = block.subspan(piece.size());
     }
@@ -65,8 +67,10 @@ std::string describe_difference(const Program& program, const Tensor& tensor,
 
 class ParameterChecker {
  public:
-  ParameterChecker(const FileIndex& index, const Program& program, FindBy find_by)
-      : index_(index), program_(program) {
+  ParameterChecker(const FileIndex& index, const Program& program, FindBy find_by,
+                   const CheckedData& checked)
+      : index_(index), program_(program), checked_location_(checked.location) {
+    for (const auto& region : checked.regions) checked_.emplace(region.offset, region);
     for (const FileIndex::Initializer& initializer : index.initializers) {
       by_name_.emplace(initializer.view->name, initializer.view);
       if (find_by == FindBy::name_or_value)
@@ -164,7 +168,8 @@ class ParameterChecker {
           {Check::parameters, check.name,
            fmt::format("dtype: expected {}, found {}", name(tensor.dtype), name(view.dtype))});
     if (!check.shape_matches || !check.dtype_matches) return;
-    check.value_matches = is_in_checkpoint(tensor, view) || same_bytes(program_, tensor, view);
+    check.value_matches = is_in_checkpoint(tensor, view) || is_checked(tensor, view) ||
+                          same_bytes(program_, tensor, view);
     report_.bytes_compared += view.bytes.size();
     if (!check.value_matches)
       report_.findings.push_back(
@@ -185,6 +190,21 @@ class ParameterChecker {
            is_checkpoint(view.location);
   }
 
+  // Is it in the data file, where its bytes were compared when they were written?
+  bool is_checked(const Tensor& tensor, const onnx::TensorView& view) const {
+    const auto after = checked_.upper_bound(view.offset);
+    if (view.location.empty() || view.location != checked_location_ || !tensor.is_contiguous() ||
+        after == checked_.begin()) {
+      return false;
+    }
+    const auto& [offset, region] = *std::prev(after);
+    const uint64_t begin = static_cast<uint64_t>(tensor.offset) * byte_size(tensor.dtype);
+    return region.extent.storage == tensor.storage &&
+           region.extent.begin + (view.offset - offset) == begin &&
+           begin + view.bytes.size() <= region.extent.end &&
+           view.bytes.size() == onnx::byte_count(tensor);
+  }
+
   bool is_checkpoint(const std::string& location) {
     const auto [at, is_new] = is_checkpoint_.try_emplace(location, false);
     if (is_new) {
@@ -200,14 +220,17 @@ class ParameterChecker {
   std::unordered_map<std::string_view, const onnx::TensorView*> by_name_;
   std::map<std::pair<DType, size_t>, std::vector<const onnx::TensorView*>> by_size_;
   std::unordered_map<std::string, bool> is_checkpoint_;
+  std::string checked_location_;
+  std::map<uint64_t, onnx::DataLayout::Region> checked_;  // by offset there
   ParameterReport report_;
 };
 
 }  // namespace
 
 ParameterReport check_parameters(const FileIndex& index, const Program& program,
-                                 std::span<const RequiredTensor> required, FindBy find_by) {
-  return ParameterChecker(index, program, find_by).run(required);
+                                 std::span<const RequiredTensor> required, FindBy find_by,
+                                 const CheckedData& checked) {
+  return ParameterChecker(index, program, find_by, checked).run(required);
 }
 
 }  // namespace modelexport::analysis

@@ -2,7 +2,8 @@
 //
 // Bytes are compared with those that the program holds in memory, not with a digest of them: that
 // is as fast as reading, and exact. A tensor that the file takes from the checkpoint itself
-// (WeightMode::in_place) needs no comparison, only the right place.
+// (WeightMode::in_place) needs no comparison, only the right place; nor does one whose bytes were
+// compared while they were being written.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 
 #include "analysis/file_index.h"
 #include "analysis/finding.h"
+#include "exporter/onnx/data_layout.h"
 #include "exporter/program/program.h"
 
 namespace modelexport::analysis {
@@ -25,6 +27,13 @@ struct RequiredTensor {
 // How a tensor is known in the file: by its name, or also by its contents, as they are or
 // transposed (other exporters rename weights, and transpose those of linear layers).
 enum class FindBy : uint8_t { name, name_or_value };
+
+// Parts of a data file whose bytes were compared when they were written: what is there needs only
+// be in the right place.
+struct CheckedData {
+  std::string location;  // relative to the ONNX file
+  std::vector<onnx::DataLayout::Region> regions;
+};
 
 struct ParameterCheck {
   TensorId tensor = kNone;
@@ -52,6 +61,7 @@ struct ParameterReport {
 };
 
 ParameterReport check_parameters(const FileIndex& index, const Program& program,
-                                 std::span<const RequiredTensor> required, FindBy find_by);
+                                 std::span<const RequiredTensor> required, FindBy find_by,
+                                 const CheckedData& checked);
 
 }  // namespace modelexport::analysis

@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
 
+#include "exporter/crc32.h"
 #include "exporter/error.h"
+#include "exporter/onnx/file_data.h"
 
 namespace modelexport {
 namespace {
@@ -93,16 +95,25 @@ void ArchiveCheck::finish() {
 void ArchiveCheck::check_weight(const frontend::ZipRecord& record, std::stop_token stop) const {
   // torch.jit.save stores weights as they are.
   if (record.method != 0) return;
-  uLong crc = 0;
-  uint64_t left = record.size;
-  for (uint64_t offset = record.offset; left > 0 && !stop.stop_requested();) {
-    const std::string bytes = read_at(file_.descriptor, offset, std::min<uint64_t>(left, kChunk));
-    if (bytes.empty()) break;
-    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
-    offset += bytes.size();
-    left -= bytes.size();
+  uint32_t crc = 0;
+  std::vector<std::byte> buffer(kChunk);
+  const uint64_t end = record.offset + record.size;
+  uint64_t at = record.offset;
+  while (at < end && !stop.stop_requested()) {
+    const onnx::FileRange data = onnx::first_data(file_.descriptor, {at, end});
+    crc = crc32_of_zeros(crc, data.begin - at);
+    for (at = data.begin; at < data.end && !stop.stop_requested();) {
+      const size_t size = std::min<uint64_t>(data.end - at, kChunk);
+      const ssize_t got = pread(file_.descriptor, buffer.data(), size, static_cast<off_t>(at));
+      if (got <= 0) fail_checksum(record);
+      crc = crc32(crc, std::span(buffer).first(static_cast<size_t>(got)));
+      at += static_cast<uint64_t>(got);
+    }
   }
-  if (stop.stop_requested() || (left == 0 && crc == record.crc)) return;
+  if (!stop.stop_requested() && crc != record.crc) fail_checksum(record);
+}
+
+void ArchiveCheck::fail_checksum(const frontend::ZipRecord& record) const {
   fail(fmt::format("the checksum of '{}' in it is wrong", record.name));
 }
 

@@ -24,6 +24,7 @@ class ArchiveCheck {
 
  private:
   void check_weight(const frontend::ZipRecord& record, std::stop_token stop) const;
+  [[noreturn]] void fail_checksum(const frontend::ZipRecord& record) const;
   [[noreturn]] void fail(const std::string& what) const;
 
   struct File {

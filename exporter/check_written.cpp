@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "analysis/hierarchy_json.h"
 #include "analysis/model_summary.h"
@@ -59,16 +60,25 @@ bool matters(const analysis::Finding& finding, const ValidationOptions& options)
   }
 }
 
+analysis::Expectation expectation_of(const onnx::WrittenModel& written, const Program& program,
+                                     const graph::Graph& graph,
+                                     const tagging::Hierarchy& hierarchy) {
+  analysis::Expectation expectation = analysis::expectation_of(graph, program, hierarchy);
+  expectation.checked = {std::filesystem::path(written.data_path).filename().native(),
+                         written.checked};
+  return expectation;
+}
+
 }  // namespace
 
-WrittenCheck::WrittenCheck(const std::string& onnx_path, const Program& program,
+WrittenCheck::WrittenCheck(const onnx::WrittenModel& written, const Program& program,
                            const graph::Graph& graph, const tagging::Hierarchy& hierarchy)
     : program_(program),
       hierarchy_(hierarchy),
-      file_(onnx::read_model(onnx_path)),
+      file_(onnx::read_model(written.path)),
       index_(file_),
       check_(analysis::cross_check(index_, program, hierarchy,
-                                   analysis::expectation_of(graph, program, hierarchy))) {}
+                                   expectation_of(written, program, graph, hierarchy))) {}
 
 WrittenCheck::WrittenCheck(const std::string& onnx_path, const Program& program,
                            const tagging::Hierarchy& hierarchy)

@@ -11,14 +11,16 @@
 #include "analysis/cross_check.h"
 #include "exporter/export.h"
 #include "exporter/onnx/reader.h"
+#include "exporter/onnx/writer.h"
 #include "tagging/hierarchy.h"
 
 namespace modelexport {
 
 class WrittenCheck {
  public:
-  // All must outlive this. Throws Error{unreadable} if the file cannot be read back.
-  WrittenCheck(const std::string& onnx_path, const Program& program, const graph::Graph& graph,
+  // Program, graph and hierarchy must outlive this. Throws Error{unreadable} if the file cannot be
+  // read back.
+  WrittenCheck(const onnx::WrittenModel& written, const Program& program, const graph::Graph& graph,
                const tagging::Hierarchy& hierarchy);
   // Of a file of any exporter, whose graph is not known.
   WrittenCheck(const std::string& onnx_path, const Program& program,

@@ -1,6 +1,7 @@
 #include "exporter/export.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -89,6 +90,15 @@ std::string describe_unsupported(const ExportResult& result, const ExportOptions
   return text;
 }
 
+// "writing 3.2 of 16.1 GB"
+onnx::WeightWriter::Progress weight_progress(const ExportOptions& options) {
+  if (!options.progress) return {};
+  return [&options](uint64_t done, uint64_t total) {
+    options.progress(fmt::format("writing {:.1f} of {:.1f} GB", static_cast<double>(done) / 1e9,
+                                 static_cast<double>(total) / 1e9));
+  };
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& result) {
@@ -166,19 +176,19 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   }();
   const tagging::Tagger tagger(result.program, hierarchy);
   result.report.tags = tagging::count_tags(result.graph);
-  {
+  const onnx::WrittenModel written = [&] {
     const Stage stage(options, "writing", metrics.write_time);
     archive.finish();
-    const onnx::WrittenModel written =
-        writer.write(result.graph, annotations_of(tagger, result.graph));
-    result.model.onnx = written.path;
-    result.model.data = written.data_path;
-    result.model.onnx_bytes = written.file_bytes;
-    result.model.data_bytes = written.weight_bytes;
-  }
+    return writer.write(result.graph, annotations_of(tagger, result.graph),
+                        weight_progress(options));
+  }();
+  result.model.onnx = written.path;
+  result.model.data = written.data_path;
+  result.model.onnx_bytes = written.file_bytes;
+  result.model.data_bytes = written.weight_bytes;
   const WrittenCheck check = [&] {
     const Stage stage(options, "checking", metrics.check_time);
-    return WrittenCheck(output, result.program, result.graph, hierarchy);
+    return WrittenCheck(written, result.program, result.graph, hierarchy);
   }();
   result.report.parameters = check.parameters();
   result.report.parameter_bytes = check.parameter_bytes();

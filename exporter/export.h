@@ -58,7 +58,9 @@ struct ExportOptions {
   ValidationOptions validation;
   bool verify = false;  // compare numbers: ONNX Runtime against LibTorch
   std::string runtime;  // libonnxruntime; empty: as exporter/runtime/session.h says
-  std::function<void(std::string_view)> progress;  // told the name of each stage as it begins
+  // Told the name of each stage as it begins, and how much is written; while that happens, from
+  // another thread.
+  std::function<void(std::string_view)> progress;
 };
 
 // Files, sizes in bytes.

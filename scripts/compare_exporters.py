@@ -261,22 +261,29 @@ def compare(name: str, arguments: argparse.Namespace, work: pathlib.Path) -> lis
         "| exporter | wall | x | export | memory | file | nodes | latency |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    runs, problems = {exporter: [] for exporter in arguments.exporters}, {}
+    for _ in range(arguments.runs):  # in turns, so that a busy machine is equally busy for all
+        for exporter in arguments.exporters:
+            package = EXPORTERS[exporter].package
+            if package and not importlib.util.find_spec(package):
+                problems[exporter] = "not installed"
+            if exporter in problems:
+                continue
+            print(f"{name}: {EXPORTERS[exporter].title}", file=sys.stderr)
+            try:
+                runs[exporter].append(measure(exporter, name, checkpoint, work / exporter))
+            except Failed as error:
+                problems[exporter] = f"fails: {str(error).replace('|', ' ')}"
     base = None
+    if runs.get("modelexport") and "modelexport" not in problems:
+        base = statistics.median(run.wall for run in runs["modelexport"])
     for exporter in arguments.exporters:
-        title, package = EXPORTERS[exporter].title, EXPORTERS[exporter].package
-        if package and not importlib.util.find_spec(package):
-            lines.append(f"| {title} | not installed | | | | | | |")
-            continue
-        print(f"{name}: {title}", file=sys.stderr)
-        try:
-            runs = [measure(exporter, name, checkpoint, work / exporter) for _ in range(arguments.runs)]
-        except Failed as error:
-            lines.append(f"| {title} | fails: {str(error).replace('|', ' ')} | | | | | | |")
-            continue
-        if exporter == "modelexport":
-            base = statistics.median(run.wall for run in runs)
-        lines.append(row(title, runs, work / exporter, checkpoint, base))
-        shutil.rmtree(work / exporter)
+        title = EXPORTERS[exporter].title
+        if exporter in problems:
+            lines.append(f"| {title} | {problems[exporter]} | | | | | | |")
+        else:
+            lines.append(row(title, runs[exporter], work / exporter, checkpoint, base))
+        shutil.rmtree(work / exporter, ignore_errors=True)
     return [*lines, ""]
 
 

@@ -24,14 +24,20 @@ double median(std::vector<double> values) {
   return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-// A folder that is gone at the end.
+// A folder beside the model, so that copies stay in its file system; gone at the end.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "modelexport-bench-XXXXXX").string();
-    if (!mkdtemp(name.data()))
-      throw Error(ErrorKind::unwritable, fmt::format("'{}' cannot be made", name));
-    path_ = name;
+  explicit TemporaryFolder(const fs::path& model) {
+    const fs::path beside = fs::absolute(model).parent_path();
+    for (const fs::path& parent : {beside, fs::temp_directory_path()}) {
+      std::string name = (parent / "modelexport-bench-XXXXXX").string();
+      if (!mkdtemp(name.data())) continue;
+      path_ = name;
+      return;
+    }
+    throw Error(ErrorKind::unwritable,
+                fmt::format("neither {} nor {} can be written to", beside.string(),
+                            fs::temp_directory_path().string()));
   }
   ~TemporaryFolder() {
     std::error_code ignored;
@@ -47,39 +53,41 @@ class TemporaryFolder {
 };
 
 struct Measured {
-  double seconds = 0;
-  double memory_peak_mb = 0;
-  std::map<std::string, double> stages;  // medians of what the export's metrics say
-};
+  std::vector<std::string> command;
+  std::vector<double> all_seconds, all_memory;
+  std::map<std::string, std::vector<double>> all_stages;  // what the export's metrics say
 
-// Medians over `runs` runs, after one that warms the page cache.
-Measured measure(const std::vector<std::string>& command, int runs) {
-  std::vector<double> seconds, memory;
-  std::map<std::string, std::vector<double>> stages;
-  for (int run = 0; run <= runs; ++run) {
+  double seconds() const { return median(all_seconds); }
+  double memory_peak_mb() const { return median(all_memory); }
+
+  void run(bool counts) {
     const ChildEnd end = run_program(command);
     if (end.status != 0) {
       throw Error(ErrorKind::usage, fmt::format("'{}' ended with {}", fmt::join(command, " "),
                                                 describe_status(end.status)));
     }
-    if (run == 0) continue;
-    seconds.push_back(end.seconds);
-    memory.push_back(end.memory_peak_mb);
+    if (!counts) return;
+    all_seconds.push_back(end.seconds);
+    all_memory.push_back(end.memory_peak_mb);
     const nlohmann::ordered_json json = nlohmann::ordered_json::parse(end.output, nullptr, false);
-    if (!json.is_object() || !json.contains("metrics")) continue;
+    if (!json.is_object() || !json.contains("metrics")) return;
     for (const auto& [name, value] : json["metrics"].items()) {
-      if (name.ends_with("_time")) stages[name].push_back(value);
+      if (name.ends_with("_time")) all_stages[name].push_back(value);
     }
   }
-  Measured measured{median(seconds), median(memory), {}};
-  for (const auto& [name, values] : stages) measured.stages[name] = median(values);
-  return measured;
+};
+
+// In turns, so that a busy machine is equally busy for all, after a turn that warms the page cache.
+void measure(std::vector<Measured*> all, int runs) {
+  for (int turn = 0; turn <= runs; ++turn) {
+    for (Measured* measured : all) measured->run(turn > 0);
+  }
 }
 
 nlohmann::ordered_json to_json(const Measured& measured) {
-  nlohmann::ordered_json json = {{"seconds", measured.seconds},
-                                 {"memory_peak_mb", measured.memory_peak_mb}};
-  if (!measured.stages.empty()) json["stages"] = measured.stages;
+  nlohmann::ordered_json json = {{"seconds", measured.seconds()},
+                                 {"memory_peak_mb", measured.memory_peak_mb()}};
+  for (const auto& [name, values] : measured.all_stages) json["stages"][name] = median(values);
   return json;
 }
 
@@ -95,37 +103,43 @@ struct BenchCommand {
   void run() {
     config.read_into(settings);
     check_model_file(model);
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(model);
     const std::string self = fs::read_symlink("/proc/self/exe").string();
-    std::vector<std::string> command = {self,    "export", model, "-o", folder.file("model.onnx"),
+    const std::string copied = folder.file("model.pt");
+    // Of the copy: weights can stay in place only beside the ONNX file.
+    std::vector<std::string> command = {self,    "export", copied, "-o", folder.file("model.onnx"),
                                         "--json"};
     command.insert(command.end(), arguments.begin(), arguments.end());
 
-    const Measured start = measure({self, "ops", "--quiet"}, runs);
-    const Measured copy = measure({"cp", model, folder.file("copy")}, runs);
-    const Measured whole = measure(command, runs);
-    const double ratio = (whole.seconds - start.seconds) / copy.seconds;
-    nlohmann::ordered_json json = {
-        {"model", model},          {"bytes", fs::file_size(model)},     {"runs", runs},
-        {"start", to_json(start)}, {"cp", {{"seconds", copy.seconds}}}, {"export", to_json(whole)},
-        {"ratio_to_cp", ratio}};
+    Measured start{{self, "ops", "--quiet"}}, copy{{"cp", model, copied}}, whole{command};
+    Measured other{{"/bin/sh", "-c", against}};
+    std::vector<Measured*> all = {&copy, &start, &whole};
+    if (!against.empty()) all.push_back(&other);
+    measure(all, runs);
+    const double ratio = (whole.seconds() - start.seconds()) / copy.seconds();
+    nlohmann::ordered_json json = {{"model", model},
+                                   {"bytes", fs::file_size(model)},
+                                   {"runs", runs},
+                                   {"start", to_json(start)},
+                                   {"cp", {{"seconds", copy.seconds()}}},
+                                   {"export", to_json(whole)},
+                                   {"ratio_to_cp", ratio}};
     const auto row = [&](const std::string& name, const Measured& measured) {
-      console.say(fmt::format("{:<32} {:8.3f} s {:8.0f} MB", name, measured.seconds,
-                              measured.memory_peak_mb));
+      console.say(fmt::format("{:<32} {:8.3f} s {:8.0f} MB", name, measured.seconds(),
+                              measured.memory_peak_mb()));
     };
     row("export, whole process", whole);
-    for (const auto& [name, seconds] : whole.stages)
-      console.say(fmt::format("  {:<30} {:8.3f} s", name, seconds));
+    for (const auto& [name, values] : whole.all_stages)
+      console.say(fmt::format("  {:<30} {:8.3f} s", name, median(values)));
     row("start of LibTorch", start);
-    console.say(fmt::format("{:<32} {:8.3f} s", "cp of the checkpoint", copy.seconds));
+    console.say(fmt::format("{:<32} {:8.3f} s", "cp of the checkpoint", copy.seconds()));
     console.say(fmt::format("export without the start takes {:.2f} x cp", ratio));
     if (!against.empty()) {
-      const Measured other = measure({"/bin/sh", "-c", against}, runs);
       json["against"] = to_json(other);
       json["against"]["command"] = against;
-      json["speedup"] = other.seconds / whole.seconds;
+      json["speedup"] = other.seconds() / whole.seconds();
       row("against", other);
-      console.say(fmt::format("export is {:.1f} x as fast", other.seconds / whole.seconds));
+      console.say(fmt::format("export is {:.1f} x as fast", other.seconds() / whole.seconds()));
     }
     if (console.json) fmt::print("{}\n", json.dump(2));
   }

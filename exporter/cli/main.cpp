@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "exporter/cli/command.h"
@@ -66,22 +68,28 @@ int run(int argc, char** argv) {
   return exit_code;
 }
 
-}  // namespace
-}  // namespace modelexport::cli
-
-int main(int argc, char** argv) {
-  using modelexport::ErrorKind;
-  modelexport::onnx::remove_pending_files_on_signals();
+int run_reporting_errors(int argc, char** argv) {
   try {
-    return modelexport::cli::run(argc, argv);
-  } catch (const modelexport::Error& error) {
-    return modelexport::cli::fail(error.kind(), error.what());
+    return run(argc, argv);
+  } catch (const Error& error) {
+    return fail(error.kind(), error.what());
   } catch (const std::bad_alloc&) {
-    return modelexport::cli::fail(ErrorKind::internal, "out of memory");
+    return fail(ErrorKind::internal, "out of memory");
   } catch (const std::exception& error) {
     // LibTorch's errors carry a C++ stack, which helps nobody here.
     std::string what = error.what();
     what = what.substr(0, what.find("\nException raised from"));
-    return modelexport::cli::fail(ErrorKind::internal, "internal error, please report it: " + what);
+    return fail(ErrorKind::internal, "internal error, please report it: " + what);
   }
+}
+
+}  // namespace
+}  // namespace modelexport::cli
+
+int main(int argc, char** argv) {
+  modelexport::onnx::remove_pending_files_on_signals();
+  const int exit_code = modelexport::cli::run_reporting_errors(argc, argv);
+  // LibTorch takes as long to unregister its operators as to register them. All else is done.
+  std::fflush(nullptr);
+  std::_Exit(exit_code);
 }

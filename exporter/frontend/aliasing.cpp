@@ -263,8 +263,10 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   for (const auto& cell : written) {
     values.push_back(recorder_.tensor_value(cell->lanes));
     const bool is_real = !cell->lanes[0].is_quantized();
-    if (!symbolic && !cell->from_weights && is_real)
+    if (!symbolic && !cell->from_weights && is_real) {
+      stand_ins_.require_numbers(cell->lanes[0]);
       recorder_.set_constant(values.back(), cell->lanes[0]);
+    }
     if (!is_real && !integers) quantizations.emplace(values.back(), quantization(*cell));
   }
   emit_quantizing({info.schema, arguments, values, origin_, {}}, quantizations,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "exporter/error.h"
 #include "exporter/frontend/merging.h"
@@ -46,19 +47,17 @@ void Interpreter::merge_effects(Merging& merging) {
   Branch &then_branch = merging.branches[0], &else_branch = merging.branches[1];
   Journal* journals[] = {&then_branch.journal, &else_branch.journal};
   std::vector<std::shared_ptr<TensorCell>> roots;  // writing to what is viewed reaches all views
+  std::unordered_set<std::shared_ptr<TensorCell>> known_roots;
   for (const Journal* journal : journals) {
     for (const auto& entry : journal->cells) {
       if (!entry.written || entry.state.parent) continue;
-      if (std::find(roots.begin(), roots.end(), entry.cell) == roots.end())
-        roots.push_back(entry.cell);
+      if (known_roots.insert(entry.cell).second) roots.push_back(entry.cell);
     }
   }
   for (const auto& root : roots) {
     const auto left_by = [&](const Journal& journal) {
-      for (const auto& entry : journal.cells) {
-        if (entry.cell == root) return entry.state.value;
-      }
-      return root->value;
+      const Journal::Cell* entry = journal.find(root);
+      return entry != nullptr ? entry->state.value : root->value;
     };
     const ValueId output = recorder_.tensor_value(root->lanes);
     merging.add(left_by(*journals[0]), left_by(*journals[1]), output);
@@ -70,10 +69,8 @@ void Interpreter::merge_effects(Merging& merging) {
   for (Journal* journal : journals) {
     for (const auto& [list, state] : journal->lists) {
       const auto left_by = [&, wanted = list](const Journal& by) {
-        for (const auto& [other, left] : by.lists) {
-          if (other == wanted) return Val(std::make_shared<ListVal>(left));
-        }
-        return Val(std::make_shared<ListVal>(*wanted));
+        const ListVal* left = by.find(wanted);
+        return Val(std::make_shared<ListVal>(left != nullptr ? *left : *wanted));
       };
       const Val merged = merge(left_by(*journals[0]), left_by(*journals[1]), merging);
       if (!journals_.empty()) journals_.back()->save(list);

@@ -11,6 +11,7 @@ Val Interpreter::snapshot(const Val& val, const Worlds& world) {
   if (const auto* cell = get_if<TensorCell>(val)) {
     auto copy = std::make_shared<TensorCell>(**cell);
     copy->lanes = {(*cell)->lanes[0].clone()};
+    if (stand_ins_.contains((*cell)->lanes[0])) stand_ins_.add(copy->lanes[0]);
     copy->worlds = world;
     copy->parent = nullptr;
     copy->base = std::make_shared<AliasBase>();

@@ -7,11 +7,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <torch/csrc/jit/operator_upgraders/upgraders_entry.h>
+#include <torch/csrc/jit/operator_upgraders/version_map.h>
 #include <torch/csrc/jit/serialization/import_source.h>
 #include <torch/csrc/jit/serialization/unpickler.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <regex>
@@ -31,16 +33,14 @@ using caffe2::serialize::PyTorchStreamReader;
   throw Error(ErrorKind::unreadable, fmt::format("{}: {}", path, why));
 }
 
-// Serves the zip reader from the mapping.
+// Serves the zip reader. Not from memory: a page that is touched brings its neighbours in, which
+// are weights.
 class MappingAdapter : public caffe2::serialize::ReadAdapterInterface {
  public:
   explicit MappingAdapter(std::shared_ptr<Mapping> mapping) : mapping_(std::move(mapping)) {}
   size_t size() const override { return mapping_->size(); }
   size_t read(uint64_t position, void* buffer, size_t count, const char*) const override {
-    if (position >= mapping_->size()) return 0;
-    count = std::min<size_t>(count, mapping_->size() - position);
-    std::memcpy(buffer, mapping_->data() + position, count);
-    return count;
+    return mapping_->read(position, buffer, count);
   }
 
  private:
@@ -61,7 +61,6 @@ class Loader {
             reader.version()) {}
 
   torch::jit::Module load() {
-    torch::jit::populate_upgraders_graph_map();
     const auto constants = read("constants").toTuple();
     for (const auto& constant : constants->elements()) constants_.push_back(constant);
     return torch::jit::Module(read("data").toObject());
@@ -84,11 +83,27 @@ class Loader {
     std::replace(record.begin(), record.end(), '.', '/');
     record += ".py";
     if (!reader_.hasRecord(record)) return nullptr;
+    const std::string code = text(record);
+    prepare_upgraders(code);
     std::shared_ptr<torch::jit::SourceRangeUnpickler> ranges;
     if (reader_.hasRecord(record + ".debug_pkl")) {
       ranges = make_debug_ranges(text(record + ".debug_pkl"));
     }
-    return std::make_shared<torch::jit::Source>(text(record), record, 1, ranges);
+    return std::make_shared<torch::jit::Source>(code, record, 1, ranges);
+  }
+
+  // Compiling the code needs LibTorch's upgraders for operators that were others when it was saved.
+  // They take as long to make as a small checkpoint takes to export, so not for all code.
+  void prepare_upgraders(const std::string& code) const {
+    for (const auto& [name, entries] : torch::jit::get_operator_version_map()) {
+      const bool changed = std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
+        return static_cast<uint64_t>(entry.bumped_at_version) > reader_.version();
+      });
+      const size_t base = name.find("::") + 2;  // aten::div.Tensor
+      if (changed && code.find(name.substr(base, name.find('.', base) - base)) != code.npos) {
+        return torch::jit::populate_upgraders_graph_map();
+      }
+    }
   }
 
   std::string text(const std::string& record) {
@@ -194,9 +209,9 @@ constexpr const char* kNoCheckpoint =
 // PyTorch's reader refuses archives without its records as it refuses damaged ones.
 bool is_sound_zip(const Mapping& mapping) {
   const auto read = [&](uint64_t offset, uint64_t size) {
-    if (offset >= mapping.size()) return std::string();
-    size = std::min<uint64_t>(size, mapping.size() - offset);
-    return std::string(reinterpret_cast<const char*>(mapping.data()) + offset, size);
+    std::string bytes(std::min<uint64_t>(size, mapping.size()), '\0');
+    bytes.resize(mapping.read(offset, bytes.data(), bytes.size()));
+    return bytes;
   };
   try {
     read_zip_directory(read, mapping.size());
@@ -248,7 +263,7 @@ WithoutWeights::WithoutWeights() { without_weights = true; }
 WithoutWeights::~WithoutWeights() { without_weights = false; }
 
 Mapping::Mapping(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int file = file_.descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) unreadable(path, std::strerror(errno));
   struct stat status {};
   const bool is_file = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode);
@@ -258,15 +273,30 @@ Mapping::Mapping(const std::string& path) {
     data = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
   }
   const int error = errno;
-  ::close(file);
   if (!is_file) unreadable(path, "not a regular file");
   if (status.st_size == 0) unreadable(path, "the file is empty");
   if (data == MAP_FAILED) unreadable(path, std::strerror(error));
   data_ = static_cast<std::byte*>(data);
 }
 
+Mapping::File::~File() {
+  if (descriptor >= 0) ::close(descriptor);
+}
+
 Mapping::~Mapping() {
   if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+size_t Mapping::read(uint64_t position, void* buffer, size_t count) const {
+  size_t got = 0;
+  while (got < count) {
+    const ssize_t more = ::pread(file_.descriptor, static_cast<std::byte*>(buffer) + got,
+                                 count - got, static_cast<off_t>(position + got));
+    if (more < 0 && errno == EINTR) continue;
+    if (more <= 0) break;
+    got += static_cast<size_t>(more);
+  }
+  return got;
 }
 
 int64_t Mapping::offset_of(const void* pointer) const {
@@ -274,11 +304,19 @@ int64_t Mapping::offset_of(const void* pointer) const {
   return byte >= data_ && byte < data_ + size_ ? byte - data_ : -1;
 }
 
+void Mapping::release(const void* begin, size_t bytes) const {
+  static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+  const auto last = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
+  if (last > first) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
 Checkpoint load_checkpoint(const std::string& path) {
   auto mapping = std::make_shared<Mapping>(path);
   static constexpr std::string_view kZip = "PK\x03\x04";
-  if (mapping->size() < kZip.size() ||
-      std::memcmp(mapping->data(), kZip.data(), kZip.size()) != 0) {
+  std::array<char, kZip.size()> begin{};
+  mapping->read(0, begin.data(), begin.size());
+  if (std::string_view(begin.data(), begin.size()) != kZip) {
     unreadable(path,
                "not a zip archive, so not a TorchScript checkpoint (torch.jit.save writes one)");
   }

@@ -29,8 +29,20 @@ class Mapping {
   size_t size() const { return size_; }
   // Offset in the file of a pointer into the mapping, -1 for others.
   int64_t offset_of(const void* pointer) const;
+  // Gives back the memory of pages within; they are read again when they are next touched. What was
+  // written to them is lost: forward's changes must have been undone.
+  void release(const void* begin, size_t bytes) const;
+
+  // From the file itself, up to its end; the number of bytes read.
+  size_t read(uint64_t position, void* buffer, size_t count) const;
 
  private:
+  struct File {
+    int descriptor = -1;
+    ~File();
+  };
+
+  File file_;
   std::byte* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -28,7 +28,10 @@ Val Interpreter::call_custom_class(const torch::jit::Node* node, const std::stri
   std::vector<c10::IValue> lanes;
   for (size_t lane = 0; lane < (symbolic ? lanes_ : 1); ++lane) {
     torch::jit::Stack stack;
-    for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
+    for (const Val& input : inputs) {
+      stack.push_back(in_lane(input, lane));
+      stand_ins_.require_numbers(stack.back());
+    }
     try {
       method.run(stack);
     } catch (const std::exception& error) {

@@ -50,9 +50,14 @@ bool Interpreter::run_decomposed(Node* node, const NodeInfo& info, const std::ve
   for (const Val& input : inputs) {
     if (has_number_from_data(input, recorder_.program())) return false;
   }
+  // What the operator calls is found, and compared with the operator, by what tensors hold.
   std::vector<torch::jit::Stack> lanes(lanes_);
   for (size_t lane = 0; lane < lanes_; ++lane) {
-    for (const Val& input : inputs) lanes[lane].push_back(in_lane(input, lane));
+    for (const Val& input : inputs) {
+      lanes[lane].push_back(in_lane(input, lane));
+      stand_ins_.require_numbers(lanes[lane].back());
+    }
+    for (const auto& result : results) stand_ins_.require_numbers(result[lane]);
   }
   const auto graph = decompose(*info.op, lanes);
   if (!graph) return false;
@@ -70,7 +75,9 @@ bool Interpreter::run_decomposed(Node* node, const NodeInfo& info, const std::ve
   for (size_t i = 0; i < results.size(); ++i) {
     outputs.push_back(get(inner, graph->outputs()[i]));
     for (size_t lane = 0; lane < lanes_ && !info.random; ++lane) {
-      if (!same(in_lane(outputs[i], lane), results[i][lane])) return false;
+      const c10::IValue output = in_lane(outputs[i], lane);
+      stand_ins_.require_numbers(output);
+      if (!same(output, results[i][lane])) return false;
     }
   }
   for (size_t i = 0; i < outputs.size(); ++i) set(frame, node->output(i), outputs[i]);

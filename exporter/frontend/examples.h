@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <exception>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -48,15 +49,20 @@ struct Examples {
   std::map<std::string, std::pair<int64_t, int64_t>> ranges;
 };
 
+// A quicker way than running forward to see whether it takes an example. nullopt: run it to know.
+using QuickTrial = std::function<std::optional<bool>(const Example&)>;
+
 // `traced_inputs`: arguments with the dtypes and sizes recorded in the checkpoint, or empty.
 // With named dynamic dimensions, further examples are made at other sizes. dynamic_auto is handled
 // by find_dynamic_dims. Errors: usage, naming the input, what was expected and what was given.
 Examples make_examples(const torch::jit::Module& module, const InputOptions& options,
-                       const std::vector<c10::IValue>& traced_inputs);
+                       const std::vector<c10::IValue>& traced_inputs,
+                       const QuickTrial& quick_trial = {});
 
 // Runs the module at other sizes to find which dimensions of the first example are dynamic and
 // which of them must move together; returns examples in which all of them differ.
-Examples find_dynamic_dims(const torch::jit::Module& module, Examples given, uint64_t seed);
+Examples find_dynamic_dims(const torch::jit::Module& module, Examples given, uint64_t seed,
+                           const QuickTrial& quick_trial = {});
 
 // A tensor like `like` but of `sizes`, with values of the same kind (integers within the range seen
 // or given, booleans mixed, floats standard normal), seeded. `like` may lack values, as

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "exporter/error.h"
 #include "exporter/frontend/module_state.h"
@@ -29,12 +31,14 @@ void apply(const Move& move, int64_t change, Sizes& sizes) {
 // Runs the module at made-up inputs of other sizes.
 class Trials {
  public:
-  Trials(const torch::jit::Module& module, const Examples& given, uint64_t seed)
+  Trials(const torch::jit::Module& module, const Examples& given, uint64_t seed,
+         const QuickTrial& quick_trial)
       : module_(module),
         forward_(module.get_method("forward").function().getSchema()),
         given_(given),
         state_(module),
-        seed_(seed) {
+        seed_(seed),
+        quick_trial_(quick_trial) {
     for (const FlatInput& input : flatten(forward_, given.examples.front())) {
       inputs_.push_back(input);
       base_.push_back(input.tensor.sizes().vec());
@@ -42,7 +46,6 @@ class Trials {
   }
 
   const Sizes& base() const { return base_; }
-  const std::string& failure() const { return failure_; }
 
   std::vector<DimRef> dims() const {
     std::vector<DimRef> all;
@@ -64,18 +67,16 @@ class Trials {
   }
 
   bool runs(const Sizes& sizes) {
-    const at::NoGradGuard no_grad;
-    // Without it the first runs at each size are spent on profiling and optimising.
-    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
-    bool ran = true;
-    try {
-      module_.forward(make(sizes).arguments);
-    } catch (const std::exception& error) {
-      failure_ = reason_of(error);
-      ran = false;
-    }
-    state_.restore();
-    return ran;
+    const Example example = make(sizes);
+    const std::optional<bool> known = quick_trial_ ? quick_trial_(example) : std::nullopt;
+    if (known && !*known) failed_ = sizes;
+    return known ? *known : runs_for_real(example);
+  }
+
+  // Why it did not, the last time that it did not.
+  std::string failure() {
+    if (failed_) runs_for_real(make(*std::exchange(failed_, std::nullopt)));
+    return failure_;
   }
 
   bool runs(const Sizes& from, const Move& move) {
@@ -90,14 +91,32 @@ class Trials {
   std::string describe_at(const Sizes& sizes) const { return describe(forward_, make(sizes)); }
 
  private:
+  bool runs_for_real(const Example& example) {
+    const at::NoGradGuard no_grad;
+    // Without it the first runs at each size are spent on profiling and optimising.
+    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
+    bool ran = true;
+    try {
+      module_.forward(example.arguments);
+    } catch (const std::exception& error) {
+      failure_ = reason_of(error);
+      failed_.reset();
+      ran = false;
+    }
+    state_.restore();
+    return ran;
+  }
+
   torch::jit::Module module_;
   const c10::FunctionSchema& forward_;
   const Examples& given_;
   const ModuleState state_;
   const uint64_t seed_;
+  const QuickTrial& quick_trial_;
   std::vector<FlatInput> inputs_;
   Sizes base_;
   std::string failure_;
+  std::optional<Sizes> failed_;  // without having been run: failure_ is not known yet
 };
 
 // Changes worth trying for a dimension: most take any size; some only multiples of a patch or a
@@ -276,8 +295,9 @@ class AutoSearch {
 
 }  // namespace
 
-Examples find_dynamic_dims(const torch::jit::Module& module, Examples given, uint64_t seed) {
-  Trials trials(module, given, seed + 1);
+Examples find_dynamic_dims(const torch::jit::Module& module, Examples given, uint64_t seed,
+                           const QuickTrial& quick_trial) {
+  Trials trials(module, given, seed + 1, quick_trial);
   if (!trials.runs(trials.base())) {
     throw Error(ErrorKind::usage, fmt::format("the module raises on inputs {}: {}",
                                               trials.describe_at(trials.base()), trials.failure()));
@@ -306,8 +326,8 @@ Examples find_dynamic_dims(const torch::jit::Module& module, Examples given, uin
 
 Examples add_example_at_other_sizes(const torch::jit::Module& module, Examples given,
                                     const std::map<std::string, std::vector<DimRef>>& named,
-                                    uint64_t seed) {
-  Trials trials(module, given, seed + 1);
+                                    uint64_t seed, const QuickTrial& quick_trial) {
+  Trials trials(module, given, seed + 1, quick_trial);
   const std::set<int64_t> taken = sizes_of(forward_of(module), given);
   std::vector<Move> moves;
   for (const auto& [name, dims] : named) moves.push_back({dims});
@@ -337,9 +357,9 @@ Examples add_example_at_other_sizes(const torch::jit::Module& module, Examples g
   return given;
 }
 
-Examples add_example_that_separates(const torch::jit::Module& module, Examples given,
-                                    uint64_t seed) {
-  Trials trials(module, given, seed + 1);
+Examples add_example_that_separates(const torch::jit::Module& module, Examples given, uint64_t seed,
+                                    const QuickTrial& quick_trial) {
+  Trials trials(module, given, seed + 1, quick_trial);
   const std::vector<FlatInput> second = flatten(forward_of(module), given.examples.at(1));
   std::map<std::pair<int64_t, int64_t>, Move> groups;  // by the two sizes
   for (const DimRef& dim : trials.dims()) {

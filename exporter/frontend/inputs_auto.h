@@ -23,11 +23,11 @@ struct DimRef {  // of a flattened input
 // runs at none.
 Examples add_example_at_other_sizes(const torch::jit::Module& module, Examples given,
                                     const std::map<std::string, std::vector<DimRef>>& named,
-                                    uint64_t seed);
+                                    uint64_t seed, const QuickTrial& quick_trial);
 
 // `given` holds two examples of different sizes. Adds a third in which dimensions that agree in the
 // two only by chance differ, if the module runs at it.
-Examples add_example_that_separates(const torch::jit::Module& module, Examples given,
-                                    uint64_t seed);
+Examples add_example_that_separates(const torch::jit::Module& module, Examples given, uint64_t seed,
+                                    const QuickTrial& quick_trial);
 
 }  // namespace modelexport::frontend

@@ -330,7 +330,8 @@ at::Tensor make_like(const at::Tensor& like, at::IntArrayRef sizes, uint64_t see
 }
 
 Examples make_examples(const torch::jit::Module& module, const InputOptions& options,
-                       const std::vector<c10::IValue>& traced_inputs) {
+                       const std::vector<c10::IValue>& traced_inputs,
+                       const QuickTrial& quick_trial) {
   const c10::FunctionSchema& forward = module.get_method("forward").function().getSchema();
   if (!options.files.empty() && !options.specs.empty()) {
     throw Error(ErrorKind::usage, "--inputs and --input exclude each other");
@@ -339,7 +340,7 @@ Examples make_examples(const torch::jit::Module& module, const InputOptions& opt
   if (!options.files.empty()) {
     examples = read_examples(forward, options.files);
     if (examples.examples.size() == 2) {
-      examples = add_example_that_separates(module, std::move(examples), options.seed);
+      examples = add_example_that_separates(module, std::move(examples), options.seed, quick_trial);
     }
   } else {
     if (options.specs.empty() && traced_inputs.empty() && forward.arguments().size() > 1) {
@@ -354,7 +355,8 @@ Examples make_examples(const torch::jit::Module& module, const InputOptions& opt
     examples = maker.make(options.specs);
     const auto named = maker.named(examples);
     if (!named.empty()) {
-      examples = add_example_at_other_sizes(module, std::move(examples), named, options.seed);
+      examples =
+          add_example_at_other_sizes(module, std::move(examples), named, options.seed, quick_trial);
     }
   }
   return examples;

@@ -23,13 +23,14 @@ bool is_custom_class(const c10::IValue& object) {
 
 Interpreter::Interpreter(const Checkpoint& checkpoint, const Examples& examples,
                          const std::set<const void*>& written_weights, const State& state,
-                         const IsLowered& is_lowered)
+                         const IsLowered& is_lowered, bool numbers)
     : checkpoint_(checkpoint),
       examples_(examples),
       written_weights_(written_weights),
       state_(state),
       is_lowered_(is_lowered),
-      recorder_(checkpoint) {
+      recorder_(checkpoint),
+      stand_ins_(checkpoint.mapping, !numbers) {
   WorldSet worlds;
   for (size_t i = 0; i < examples.examples.size(); ++i) {
     worlds.ids.push_back(world_tree_.add_root());
@@ -48,7 +49,7 @@ Program Interpreter::run() {
   auto self = std::make_shared<ModuleRef>();
   self->object = checkpoint_.module._ivalue();
   const ScopeId scope = recorder_.scope(kNone, 0, "", recorder_.program().class_name, "forward");
-  ++recorder_.program().modules[0].calls;
+  recorder_.count_call(0);
   origin_ = recorder_.origin(scope, kNone, "model");
 
   std::vector<Val> arguments{self};
@@ -146,7 +147,7 @@ Val Interpreter::call_method(const Node* node, const std::string& name, std::vec
     const bool same = program.scopes[scope].path == (*target)->path && name != "forward";
     const ModuleId at_path = recorder_.module_at((*target)->path);
     const ModuleId called = at_path != kNone ? at_path : module;
-    ++program.modules[called].calls;
+    recorder_.count_call(called);
     if (!same) {
       scope =
           recorder_.scope(scope, called, (*target)->path, program.modules[called].class_name, name);

@@ -32,6 +32,7 @@
 #include "exporter/frontend/journal.h"
 #include "exporter/frontend/quantized_operators.h"
 #include "exporter/frontend/recorder.h"
+#include "exporter/frontend/stand_ins.h"
 #include "exporter/frontend/state.h"
 #include "exporter/frontend/value.h"
 
@@ -46,10 +47,10 @@ struct WeightWritten {
 class Interpreter {
  public:
   // Operators that is_lowered(key) says no to are walked as what they call, if they have a
-  // decomposition.
+  // decomposition. Where `numbers` is false, NeedsNumbers (stand_ins.h) may be thrown.
   Interpreter(const Checkpoint& checkpoint, const Examples& examples,
               const std::set<const void*>& written_weights, const State& state,
-              const IsLowered& is_lowered);
+              const IsLowered& is_lowered, bool numbers);
   Program run();
 
  private:
@@ -181,7 +182,7 @@ class Interpreter {
   // ---- statistics.cpp ----
   static bool updates_statistics(const c10::FunctionSchema& schema, const std::vector<Val>& inputs);
   void before_statistics(const std::vector<Val>& inputs);
-  void update_statistics(const std::vector<Val>& inputs, bool of_instances);
+  void update_statistics(const std::vector<Val>& inputs, bool of_instances, bool on_shapes);
 
   // ---- quantization.cpp ----
   using Quantizations = std::map<ValueId, std::shared_ptr<const Quantization>>;
@@ -274,8 +275,9 @@ class Interpreter {
   void record_loop(Loop& loop);
   void find_carried(Loop& loop);
   bool run_iteration(Loop& loop, int64_t iteration);  // the condition it ends with, in lane 0
-  void observe(Loop& loop, WorldId world);
-  static Val snapshot(const Val& val, const Worlds& world);
+  bool observe(Loop& loop, WorldId world, int64_t most);
+  void observe(Loop& loop);
+  Val snapshot(const Val& val, const Worlds& world);
   static void add_ends(const Loop& loop, size_t index, std::vector<Val>& versions);
   Val join(const std::vector<Val>& versions, std::vector<ValueId>& values);
   Val join_optional(const std::vector<Val>& versions, bool absent, std::vector<ValueId>& values);
@@ -293,6 +295,7 @@ class Interpreter {
   const IsLowered& is_lowered_;
   std::vector<std::shared_ptr<torch::jit::Graph>> decompositions_;  // that have been walked
   Recorder recorder_;
+  StandIns stand_ins_;
   WorldTree world_tree_;
   Worlds worlds_;                // current; lane i is world worlds_->ids[i]
   Worlds examples_worlds_;       // one per example

@@ -1,33 +1,33 @@
 #include "exporter/frontend/journal.h"
 
-#include <algorithm>
-
 namespace modelexport::frontend {
-namespace {
 
-template <class Entries, class T>
-bool has(const Entries& entries, const std::shared_ptr<T>& thing) {
-  return std::any_of(entries.begin(), entries.end(),
-                     [&](const auto& entry) { return entry.first == thing; });
+const Journal::Cell* Journal::find(const std::shared_ptr<TensorCell>& cell) const {
+  const auto found = indices_.find(cell.get());
+  return found == indices_.end() ? nullptr : &cells[found->second];
 }
 
-}  // namespace
+const ListVal* Journal::find(const std::shared_ptr<ListVal>& list) const {
+  const auto found = indices_.find(list.get());
+  return found == indices_.end() ? nullptr : &lists[found->second].second;
+}
 
 void Journal::save(const std::shared_ptr<TensorCell>& cell, bool written) {
-  for (Cell& entry : cells) {
-    if (entry.cell != cell) continue;
-    entry.written |= written;
-    return;
+  const auto [index, is_new] = indices_.try_emplace(cell.get(), cells.size());
+  if (is_new) {
+    cells.push_back({cell, *cell, cell->base->version, written});
+  } else {
+    cells[index->second].written |= written;
   }
-  cells.push_back({cell, *cell, cell->base->version, written});
 }
 
 void Journal::save(const std::shared_ptr<ListVal>& list) {
-  if (!has(lists, list)) lists.emplace_back(list, *list);
+  if (indices_.try_emplace(list.get(), lists.size()).second) lists.emplace_back(list, *list);
 }
 
 void Journal::save(const std::shared_ptr<DictVal>& dict) {
-  if (!has(dicts, dict)) dicts.emplace_back(dict, dict->entries);
+  if (indices_.try_emplace(dict.get(), dicts.size()).second)
+    dicts.emplace_back(dict, dict->entries);
 }
 
 void Journal::save_data(WorldId world, const at::Tensor& tensor) {
@@ -36,19 +36,18 @@ void Journal::save_data(WorldId world, const at::Tensor& tensor) {
 
 void Journal::take_over(const Journal& inner) {
   for (const Cell& entry : inner.cells) {
-    const auto same = [&](const Cell& own) { return own.cell == entry.cell; };
-    const auto own = std::find_if(cells.begin(), cells.end(), same);
-    if (own == cells.end()) {
+    const auto [index, is_new] = indices_.try_emplace(entry.cell.get(), cells.size());
+    if (is_new) {
       cells.push_back(entry);
     } else {
-      own->written |= entry.written;
+      cells[index->second].written |= entry.written;
     }
   }
   for (const auto& entry : inner.lists) {
-    if (!has(lists, entry.first)) lists.push_back(entry);
+    if (indices_.try_emplace(entry.first.get(), lists.size()).second) lists.push_back(entry);
   }
   for (const auto& entry : inner.dicts) {
-    if (!has(dicts, entry.first)) dicts.push_back(entry);
+    if (indices_.try_emplace(entry.first.get(), dicts.size()).second) dicts.push_back(entry);
   }
 }
 

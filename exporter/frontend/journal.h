@@ -4,9 +4,8 @@
 // branch.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -31,6 +30,10 @@ struct Journal {
   std::vector<std::pair<std::shared_ptr<ListVal>, ListVal>> lists;
   std::vector<std::pair<std::shared_ptr<DictVal>, std::vector<std::pair<Val, Val>>>> dicts;
 
+  // The entry of something that was changed; nullptr if it was not.
+  const Cell* find(const std::shared_ptr<TensorCell>& cell) const;
+  const ListVal* find(const std::shared_ptr<ListVal>& list) const;
+
   void save(const std::shared_ptr<TensorCell>& cell, bool written);
   void save(const std::shared_ptr<ListVal>& list);
   void save(const std::shared_ptr<DictVal>& dict);
@@ -45,6 +48,9 @@ struct Journal {
   void undo();
   // Makes the tensors of one world what the branch made of them again.
   void redo_data(WorldId world);
+
+ private:
+  std::unordered_map<const void*, size_t> indices_;  // of cells, lists and dicts in their vectors
 };
 
 }  // namespace modelexport::frontend

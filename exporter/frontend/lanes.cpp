@@ -171,6 +171,8 @@ void Interpreter::vary_found(const c10::FunctionSchema& schema, std::vector<Val>
     }
     const auto& first = lanes[0][lane];
     const int64_t elements = first.isTensor() ? first.toTensor().size(dim) : 0;
+    // A loop that goes on until nothing is found would never end.
+    if (elements == 0 && observing_ > 0) continue;
     for (size_t output = lanes.size(); output-- > 0;) {
       lanes[output][lane] = vary(lanes[output][lane], dim, elements);
     }

@@ -114,6 +114,29 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
   return checkpoint;
 }
 
+// Adds what forward changes: to `state` what is to be ports, to `written` the storages of weights
+// that it writes to besides.
+Program walk(const Checkpoint& checkpoint, const Examples& examples, const IsLowered& is_lowered,
+             State& state, std::set<const void*>& written) {
+  bool numbers = false;  // whether the walk depends on what is computed from large weights
+  for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
+    try {
+      const Examples calls =
+          state.slots.empty() ? examples : examples_of_calls(checkpoint.module, examples, state);
+      return Interpreter(checkpoint, calls, written, state, is_lowered, numbers).run();
+    } catch (const WeightWritten& weight) {
+      const bool is_port =
+          state.as_ports && state.add_in_storage(checkpoint.module, weight.storage);
+      if (!is_port) written.insert(weight.storage);
+    } catch (const StateChanged& changed) {
+      state.add(changed.slot);
+    } catch (const NeedsNumbers&) {
+      numbers = true;
+    }
+  }
+  throw Error(ErrorKind::internal, "the walk does not settle which weights forward writes to");
+}
+
 }  // namespace
 
 struct LiveModule::Impl {
@@ -154,9 +177,21 @@ void LiveModule::set_examples(const InputOptions& options) {
   const at::NoGradGuard no_grad;
   auto& [checkpoint, examples, state] = *impl_;
   state = {.as_ports = options.state_as_ports};
-  examples = make_examples(checkpoint.module, options, checkpoint.traced_inputs);
+  // A walk does not read large weights, as running forward does.
+  const QuickTrial walks = [&checkpoint = checkpoint](const Example& example) {
+    try {
+      State as_it_is;
+      std::set<const void*> written;
+      const IsLowered undecomposed = [](const std::string&) { return true; };
+      walk(checkpoint, {.examples = {example}}, undecomposed, as_it_is, written);
+      return std::optional(true);
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::usage ? std::optional(false) : std::nullopt;
+    }
+  };
+  examples = make_examples(checkpoint.module, options, checkpoint.traced_inputs, walks);
   if (options.dynamic_auto) {
-    examples = find_dynamic_dims(checkpoint.module, std::move(examples), options.seed);
+    examples = find_dynamic_dims(checkpoint.module, std::move(examples), options.seed, walks);
   }
 }
 
@@ -168,25 +203,11 @@ Program LiveModule::trace(const IsLowered& is_lowered) {
   const at::NoGradGuard no_grad;
   auto& [checkpoint, examples, state] = *impl_;
   std::set<const void*> written;
-  for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
-    try {
-      const Examples calls = state.slots.empty()
-                                 ? impl_->given()
-                                 : examples_of_calls(checkpoint.module, impl_->given(), state);
-      Program program = Interpreter(checkpoint, calls, written, state, is_lowered).run();
-      for (const auto& name : impl_->names_in(written)) {
-        program.warnings.push_back(state_warning(name));
-      }
-      return program;
-    } catch (const WeightWritten& weight) {
-      const bool is_port =
-          state.as_ports && state.add_in_storage(checkpoint.module, weight.storage);
-      if (!is_port) written.insert(weight.storage);
-    } catch (const StateChanged& changed) {
-      state.add(changed.slot);
-    }
+  Program program = walk(checkpoint, impl_->given(), is_lowered, state, written);
+  for (const auto& name : impl_->names_in(written)) {
+    program.warnings.push_back(state_warning(name));
   }
-  throw Error(ErrorKind::internal, "the walk does not settle which weights forward writes to");
+  return program;
 }
 
 size_t LiveModule::example_count() const { return impl_->given().examples.size(); }

@@ -119,8 +119,8 @@ bool Interpreter::run_iteration(Loop& loop, int64_t iteration) {
   return as_bool(get(loop.frame, body->outputs()[0]));
 }
 
-// Runs the loop to its end in one world, without recording.
-void Interpreter::observe(Loop& loop, WorldId world) {
+// Runs the loop in one world, without recording. False if it does not end within `most` iterations.
+bool Interpreter::observe(Loop& loop, WorldId world, int64_t most) {
   const LaneScope scope(*this, {{world}});
   adopt(loop.trip_count);
   adopt(loop.condition);
@@ -135,8 +135,7 @@ void Interpreter::observe(Loop& loop, WorldId world) {
   std::vector<Val> now;
   for (const Carried& carried : loop.carried) now.push_back(snapshot(carried.initial, worlds_));
   for (; go_on && run.iterations < limit; ++run.iterations) {
-    if (run.iterations > kMaxObserved)
-      throw Error(ErrorKind::usage, "a loop does not end " + place_of(loop.node, loop.frame));
+    if (run.iterations == most) return false;
     if (run.before.size() < 2) run.before.push_back(now);
     run.last_but_one = now;
     go_on = run_iteration(loop, run.iterations);
@@ -146,6 +145,26 @@ void Interpreter::observe(Loop& loop, WorldId world) {
   }
   run.after = now;
   loop.runs.push_back(std::move(run));
+  return true;
+}
+
+void Interpreter::observe(Loop& loop) {
+  int64_t longest = 0;
+  for (size_t lane = 0; lane < lanes_; ++lane) {
+    // Numbers that a what-if makes up may keep a loop going for ever.
+    const int64_t most = is_what_if(lane) ? 2 * longest + 8 : kMaxObserved;
+    if (observe(loop, worlds_->ids[lane], most)) {
+      longest = std::max(longest, loop.runs.back().iterations);
+      continue;
+    }
+    const std::string place = place_of(loop.node, loop.frame);
+    if (!is_what_if(lane)) throw Error(ErrorKind::usage, "a loop does not end " + place);
+    drop_what_ifs(place);
+    std::erase_if(loop.runs, [&](const Loop::Run& run) {
+      return world_tree_.kind(run.world) != WorldKind::real;
+    });
+    return;
+  }
 }
 
 // What the body changes outside itself is carried too. Runs the loop once to see.
@@ -266,7 +285,7 @@ void Interpreter::record_body(Loop& loop, Block& body) {
 void Interpreter::record_loop(Loop& loop) {
   origin_ = origin_of(loop.node, loop.frame);
   find_carried(loop);
-  for (WorldId world : worlds_->ids) observe(loop, world);
+  observe(loop);
   const bool ever = std::any_of(loop.runs.begin(), loop.runs.end(),
                                 [](const Loop::Run& run) { return run.iterations > 0; });
   if (!ever) {

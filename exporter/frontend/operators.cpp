@@ -154,7 +154,7 @@ std::vector<std::vector<c10::IValue>> Interpreter::run_lanes(Node* node, const N
     for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
     std::string failure;
     try {
-      info.operation(stack);
+      stand_ins_.run(*info.op, info.operation, info.written, info.metadata_only, stack);
     } catch (const c10::Error& error) {
       failure = error.what_without_backtrace();
     } catch (const std::exception& error) {
@@ -191,10 +191,11 @@ std::shared_ptr<TensorCell> Interpreter::new_tensor(std::vector<at::Tensor> lane
   const at::Tensor& first = cell->lanes[0];
   const bool integers = !first.is_floating_point() && !first.is_complex() && !first.is_quantized();
   const bool small_integers = integers && first.numel() <= 1024;
-  if (!symbolic && first.is_quantized()) cell->quantization = quantization_of(first);
-  if (!symbolic && (!from_weights || small_integers)) {
-    recorder_.set_constant(cell->value, first.is_quantized() ? first.int_repr() : first);
-  }
+  const bool is_constant = !symbolic && (!from_weights || small_integers);
+  const bool is_quantized = !symbolic && first.is_quantized();
+  if (is_constant || is_quantized) stand_ins_.require_numbers(first);
+  if (is_quantized) cell->quantization = quantization_of(first);
+  if (is_constant) recorder_.set_constant(cell->value, is_quantized ? first.int_repr() : first);
   return cell;
 }
 
@@ -355,13 +356,14 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
   for (const auto& output : lanes) {
     results.push_back(result(output, symbolic, info.metadata_only, weights, values, sequences));
   }
-  const bool recorded =
-      std::any_of(values.begin(), values.end(), [](ValueId id) { return id != kNone; });
-  if (recorded) {
+  if (std::any_of(values.begin(), values.end(), [](ValueId id) { return id != kNone; })) {
     link_views(inputs, arguments, info.schema, values, results);
     recorder_.emit({info.schema, std::move(arguments), std::move(values), origin_, {}});
   }
-  if (statistics) update_statistics(inputs, info.op->schema().name() == "aten::instance_norm");
+  if (statistics) {
+    update_statistics(inputs, info.op->schema().name() == "aten::instance_norm",
+                      stand_ins_.contains(lanes[0][0].toTensor()));
+  }
   for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
 }
 

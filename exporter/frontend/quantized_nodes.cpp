@@ -95,6 +95,11 @@ void Interpreter::run_quantized(const NodeInfo& info, const std::vector<Val>& in
                                 const std::vector<std::vector<c10::IValue>>& lanes, bool symbolic,
                                 bool weights, std::vector<Val>& results) {
   const auto& schema = info.op->schema();
+  // Scales are taken from what tensors hold.
+  for (size_t lane = 0; lane < lanes_; ++lane) {
+    for (const Val& input : inputs) stand_ins_.require_numbers(in_lane(input, lane));
+    for (const auto& output : lanes) stand_ins_.require_numbers(output[lane]);
+  }
   if (read_quantization(schema.name(), inputs, lanes, results)) return;
   std::vector<ValueId> values;
   for (const auto& output : lanes) {
@@ -129,6 +134,9 @@ bool Interpreter::run_fake_quantize(Node* node, const NodeInfo& info,
                                     const std::vector<Val>& inputs, Frame& frame) {
   enum { kSelf, kObserver, kOn, kMin, kMax, kScale, kZeroPoint, kRate, kLow, kHigh, kAxis, kByRow };
   if (info.op->schema().name() != "aten::fused_moving_avg_obs_fake_quant") return false;
+  for (size_t lane = 0; lane < lanes_; ++lane) {
+    for (const Val& input : inputs) stand_ins_.require_numbers(in_lane(input, lane));
+  }
   const auto is_on = [&](size_t index) {
     return in_lane(inputs.at(index), 0).toTensor().item().toBool();
   };

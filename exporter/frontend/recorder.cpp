@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <regex>
 #include <sstream>
+#include <string_view>
 
 #include "exporter/error.h"
 #include "exporter/frontend/complex_pairs.h"
@@ -21,11 +21,25 @@ DType dtype_of_number(const c10::IValue& number) {
   return DType::f64;
 }
 
+// "add" for "aten::add".
+std::string without_namespace(const std::string& op) { return op.substr(op.rfind(':') + 1); }
+
 }  // namespace
 
 std::string unmangled(const std::string& qualified_name) {
-  static const std::regex noise("(^__torch__\\.)|(___torch_mangle_[0-9]+\\.)");
-  return std::regex_replace(qualified_name, noise, "");
+  static constexpr std::string_view kRoot = "__torch__.", kMangle = "___torch_mangle_";
+  std::string name = qualified_name.substr(qualified_name.starts_with(kRoot) ? kRoot.size() : 0);
+  for (size_t at = 0; (at = name.find(kMangle, at)) != std::string::npos;) {
+    const size_t end = name.find_first_not_of("0123456789", at + kMangle.size());
+    const bool is_mangle =
+        end != std::string::npos && name[end] == '.' && end > at + kMangle.size();
+    if (is_mangle) {
+      name.erase(at, end + 1 - at);
+    } else {
+      at += kMangle.size();
+    }
+  }
+  return name;
 }
 
 std::string key_of(const c10::FunctionSchema& schema) {
@@ -297,24 +311,25 @@ SourceId Recorder::source(Source frames) {
 }
 
 OriginId Recorder::origin(ScopeId scope, SourceId source, const std::string& op) {
-  const std::string base = op.substr(op.rfind(':') + 1);
+  const std::string base = without_namespace(op);
   const int uses = origin_names_[{scope, base}]++;
   program_.origins.push_back(
       {scope, source, op, uses == 0 ? base : fmt::format("{}_{}", base, uses)});
   return static_cast<OriginId>(program_.origins.size() - 1);
 }
 
-Recorder::Mark Recorder::mark() const {
-  Mark mark{program_.scopes.size(), program_.origins.size(), {}, origin_names_};
-  for (const Module& module : program_.modules) mark.calls.push_back(module.calls);
-  return mark;
+void Recorder::count_call(ModuleId module) {
+  ++program_.modules[module].calls;
+  calls_.push_back(module);
 }
 
 void Recorder::forget_since(const Mark& mark) {
   program_.scopes.resize(mark.scopes);
-  program_.origins.resize(mark.origins);
-  origin_names_ = mark.names;
-  for (size_t i = 0; i < mark.calls.size(); ++i) program_.modules[i].calls = mark.calls[i];
+  for (; program_.origins.size() > mark.origins; program_.origins.pop_back()) {
+    const Origin& last = program_.origins.back();
+    --origin_names_[{last.scope, without_namespace(last.op)}];
+  }
+  for (; calls_.size() > mark.calls; calls_.pop_back()) --program_.modules[calls_.back()].calls;
 }
 
 ModuleId Recorder::module_at(const std::string& path) const {

@@ -63,12 +63,11 @@ class Recorder {
   OriginId origin(ScopeId scope, SourceId source, const std::string& op);
   // Forgets scopes, origins and calls made since `mark`: of a walk that only observed.
   struct Mark {
-    size_t scopes, origins;
-    std::vector<uint32_t> calls;
-    std::map<std::pair<ScopeId, std::string>, int> names;
+    size_t scopes, origins, calls;
   };
-  Mark mark() const;
+  Mark mark() const { return {program_.scopes.size(), program_.origins.size(), calls_.size()}; }
   void forget_since(const Mark& mark);
+  void count_call(ModuleId module);
   ModuleId module_at(const std::string& path) const;  // kNone if there is none
   ModuleId module_of(const c10::ivalue::Object* object) const;
 
@@ -99,6 +98,7 @@ class Recorder {
   std::unordered_map<std::string, ModuleId> module_paths_;
   std::unordered_map<const void*, ModuleId> module_objects_;
   std::map<std::pair<ScopeId, std::string>, int> origin_names_;
+  std::vector<ModuleId> calls_;  // in order
   std::map<std::vector<std::tuple<std::string, int64_t, std::string>>, SourceId> sources_;
 };
 

@@ -26,13 +26,20 @@ Val Interpreter::change_sequence(Node* node, const std::shared_ptr<ListVal>& lis
   if (!journals_.empty()) journals_.back()->save(list);
   origin_ = origin_of(node, frame);
   if (!list->sequence) *list = to_sequence(*list);
+  const NodeInfo& info = this->info(node);
+  const std::string& name = info.op->schema().name();
+  const bool looks_at_elements = name == "aten::remove" || name == "aten::sort";
   auto changed = std::make_shared<SymbolicSequence>();
   std::vector<c10::IValue> returned;
   for (size_t lane = 0; lane < lanes_; ++lane) {
     torch::jit::Stack stack;
     for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
     changed->lanes.push_back(stack[0]);
-    info(node).operation(stack);
+    if (looks_at_elements) {
+      stand_ins_.run(*info.op, info.operation, {}, false, stack);
+    } else {
+      info.operation(stack);
+    }
     if (!stack.empty()) returned.push_back(stack[0]);
   }
   changed->worlds = worlds_;
@@ -41,7 +48,7 @@ Val Interpreter::change_sequence(Node* node, const std::shared_ptr<ListVal>& lis
   std::vector<ValueId> outputs{changed->value};
   const Val element = gives_element ? result(returned, true, false, false, outputs) : Val();
   recorder_.emit(
-      {recorder_.schema(info(node).op->schema()), arguments(inputs), outputs, origin_, {}});
+      {recorder_.schema(info.op->schema()), arguments(inputs), outputs, origin_, {}});
   list->sequence = std::move(changed);
   return gives_element ? element : inputs[0];
 }

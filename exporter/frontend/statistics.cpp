@@ -39,8 +39,9 @@ void Interpreter::before_statistics(const std::vector<Val>& inputs) {
 }
 
 // running = lerp(running, that of the batch, momentum); of single instances, the mean of theirs.
-// The lanes have been updated by LibTorch.
-void Interpreter::update_statistics(const std::vector<Val>& inputs, bool of_instances) {
+// The lanes have been updated by LibTorch, unless it ran on shapes alone.
+void Interpreter::update_statistics(const std::vector<Val>& inputs, bool of_instances,
+                                    bool on_shapes) {
   const auto& x = *get_if<TensorCell>(inputs[kInput]);
   std::vector<int64_t> others, instance;  // axes but the channels'
   for (int64_t axis = 0; axis < x->lanes[0].dim(); ++axis) {
@@ -54,6 +55,14 @@ void Interpreter::update_statistics(const std::vector<Val>& inputs, bool of_inst
   for (const at::Tensor& lane : x->lanes) {
     converted.push_back(lane.to(static_cast<at::ScalarType>(dtype)));
     if (of_instances) variances.push_back(converted.back().var(instance, true));
+    if (!on_shapes) continue;
+    stand_ins_.add(converted.back());
+    if (of_instances) stand_ins_.add(variances.back());
+  }
+  for (const size_t place : {kMean, kVar}) {
+    for (const at::Tensor& lane : tensor(inputs[place]).lanes) {
+      if (on_shapes) stand_ins_.add(lane);
+    }
   }
   const std::vector<std::string> mean_arguments = {"self", "dim", "keepdim", "dtype"};
   const Argument input =

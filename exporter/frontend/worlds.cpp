@@ -31,7 +31,8 @@ size_t WorldTree::lane(const WorldSet& worlds, WorldId id) const {
   for (size_t lane = 0; lane < worlds.ids.size(); ++lane) {
     if (descends(worlds.ids[lane], id)) return lane;
   }
-  throw Error(ErrorKind::internal, "a value is not observed in any world related to the current one");
+  throw Error(ErrorKind::internal,
+              "a value is not observed in any world related to the current one");
 }
 
 }  // namespace modelexport::frontend

@@ -13,8 +13,10 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "exporter/error.h"
+#include "exporter/onnx/file_data.h"
 
 namespace modelexport::onnx {
 namespace {
@@ -65,6 +67,17 @@ const char* advice(int error) {
 bool kernel_cannot_copy(int error) {
   return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP ||
          error == EPERM || error == EBADF || error == ETXTBSY;
+}
+
+// Beyond the end of the file, nothing is read.
+void read_at(int fd, uint64_t offset, std::span<std::byte> to) {
+  while (!to.empty()) {
+    const ssize_t got = pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return std::fill(to.begin(), to.end(), std::byte{});
+    to = to.subspan(static_cast<size_t>(got));
+    offset += static_cast<uint64_t>(got);
+  }
 }
 
 void on_signal(int signal_number) {
@@ -124,7 +137,15 @@ void PendingFile::copy_at(uint64_t offset, int source_fd, uint64_t source_offset
   off_t from = static_cast<off_t>(source_offset);
   off_t to = static_cast<off_t>(offset);
   while (source_fd >= 0 && !bytes.empty()) {
-    const ssize_t copied = copy_file_range(source_fd, &from, fd_, &to, bytes.size(), 0);
+    const auto begin = static_cast<uint64_t>(from);
+    const FileRange data = first_data(source_fd, {begin, begin + bytes.size()});
+    const uint64_t hole = data.begin - begin;  // becomes one here too
+    from += static_cast<off_t>(hole);
+    to += static_cast<off_t>(hole);
+    bytes = bytes.subspan(hole);
+    size_ = std::max(size_, static_cast<uint64_t>(to));
+    if (bytes.empty()) return;
+    const ssize_t copied = copy_file_range(source_fd, &from, fd_, &to, data.size(), 0);
     if (copied < 0 && errno == EINTR) continue;
     if (copied < 0 && !kernel_cannot_copy(errno)) fail(errno);
     if (copied <= 0) break;  // the rest from memory
@@ -134,7 +155,42 @@ void PendingFile::copy_at(uint64_t offset, int source_fd, uint64_t source_offset
   write_at(static_cast<uint64_t>(to), bytes);
 }
 
+void PendingFile::check_at(uint64_t offset, int source_fd, uint64_t source_offset,
+                           std::span<const std::byte> bytes) const {
+  constexpr size_t kPiece = size_t{128} << 10;  // two of them stay in the processor's cache
+  std::vector<std::byte> expected(kPiece), found(kPiece);
+  size_t at = 0, until = source_fd < 0 ? bytes.size() : 0;
+  while (at < bytes.size()) {
+    if (at == until) {  // where both files have a hole, both read as zeros
+      const FileRange here = first_data(fd_, {offset + at, offset + bytes.size()});
+      const FileRange there =
+          first_data(source_fd, {source_offset + at, source_offset + bytes.size()});
+      const bool here_first = here.begin - offset <= there.begin - source_offset;
+      at = here_first ? here.begin - offset : there.begin - source_offset;
+      until = here_first ? here.end - offset : there.end - source_offset;
+      continue;
+    }
+    const auto piece = bytes.subspan(at, std::min(kPiece, until - at));
+    const std::byte* wanted = piece.data();
+    if (source_fd >= 0) {
+      read_at(source_fd, source_offset + at, std::span(expected).first(piece.size()));
+      wanted = expected.data();
+    }
+    read_at(fd_, offset + at, std::span(found).first(piece.size()));
+    if (std::memcmp(wanted, found.data(), piece.size()) != 0) {
+      throw Error(
+          ErrorKind::unwritable,
+          fmt::format("{}: what is read back at {} is not what was written; is the disk all "
+                      "right?",
+                      path_, offset + at));
+    }
+    at += piece.size();
+  }
+}
+
 void PendingFile::commit() {
+  // It may end in a hole.
+  if (ftruncate(fd_, static_cast<off_t>(size_)) != 0) fail(errno);
   // Some file systems report a failed write only here.
   const int closed = close(fd_);
   fd_ = -1;

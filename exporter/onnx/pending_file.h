@@ -30,6 +30,10 @@ class PendingFile {
   void copy_at(uint64_t offset, int source_fd, uint64_t source_offset,
                std::span<const std::byte> bytes);
 
+  // Reads back what copy_at wrote, given the same arguments, and throws if it is not the same.
+  void check_at(uint64_t offset, int source_fd, uint64_t source_offset,
+                std::span<const std::byte> bytes) const;
+
   void commit();
 
  private:

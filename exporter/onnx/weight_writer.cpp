@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kSmall = 1024;               // below this, a tensor is within the ONNX file
-constexpr size_t kStride = size_t{64} << 20;  // copied between two looks at whether to stop
+constexpr size_t kSmall = 1024;              // below this, a tensor is within the ONNX file
+constexpr size_t kPiece = size_t{16} << 20;  // copied between two looks at whether to stop
 
 [[noreturn]] void refuse(const Program& program, const std::string& why) {
   throw Error(ErrorKind::usage,
@@ -74,7 +74,11 @@ WeightWriter::WeightWriter(const Program& program, std::string onnx_path, Weight
 }
 
 WeightWriter::~WeightWriter() {
-  copier_ = {};  // stops and joins
+  for (std::jthread* thread : {&copier_, &checker_}) thread->request_stop();
+  copied_ = SIZE_MAX;
+  copied_.notify_all();
+  copier_ = {};  // joins
+  checker_ = {};
   if (checkpoint_fd_ >= 0) close(checkpoint_fd_);
 }
 
@@ -82,13 +86,8 @@ void WeightWriter::start(std::span<const TensorId> tensors) {
   if (mode_ == WeightMode::embed) return;
   plan(tensors, early_);
   if (early_.empty()) return;
-  copier_ = std::jthread([this](std::stop_token stop) {
-    try {
-      run(early_, stop);
-    } catch (...) {
-      failure_ = std::current_exception();
-    }
-  });
+  copier_ = std::jthread([this](std::stop_token stop) { copy_early(stop); });
+  checker_ = std::jthread([this](std::stop_token stop) { check_early(stop); });
 }
 
 std::optional<Placement> WeightWriter::place(const graph::TensorData& data) {
@@ -136,12 +135,15 @@ void WeightWriter::plan(std::span<const TensorId> tensors, std::vector<Job>& job
   }
   for (const DataLayout::Region& region : layout_.add(extents)) {
     const Storage& storage = program_.storages[region.extent.storage];
-    const uint64_t begin = region.extent.begin;
-    jobs.push_back({.offset = region.offset,
-                    .bytes = {storage.data + begin, region.extent.end - begin},
-                    .file_offset = storage.file_offset < 0
-                                       ? -1
-                                       : storage.file_offset + static_cast<int64_t>(begin)});
+    checked_.push_back(region);
+    const uint64_t end = region.extent.end;
+    for (uint64_t at = region.extent.begin; at < end; at += kPiece) {
+      jobs.push_back({.offset = region.offset + (at - region.extent.begin),
+                      .bytes = {storage.data + at, std::min<uint64_t>(kPiece, end - at)},
+                      .file_offset = storage.file_offset < 0
+                                         ? -1
+                                         : storage.file_offset + static_cast<int64_t>(at)});
+    }
   }
 }
 
@@ -152,30 +154,69 @@ void WeightWriter::open_data_file() {
   checkpoint_fd_ = open(program_.source_file.c_str(), O_RDONLY | O_CLOEXEC);
 }
 
-void WeightWriter::run(const std::vector<Job>& jobs, std::stop_token stop) {
-  for (const Job& job : jobs) {
-    if (job.gathered != kNone) {
-      uint64_t offset = job.offset;
-      for_each_block(program_, program_.tensors[job.gathered],
-                     [&](std::span<const std::byte> block) {
-                       data_->write_at(offset, block);
-                       offset += block.size();
-                     });
+void WeightWriter::copy(const Job& job) {
+  if (job.gathered == kNone) {
+    return data_->copy_at(job.offset, job.file_offset < 0 ? -1 : checkpoint_fd_,
+                          static_cast<uint64_t>(job.file_offset), job.bytes);
+  }
+  uint64_t offset = job.offset;
+  for_each_block(program_, program_.tensors[job.gathered], [&](std::span<const std::byte> block) {
+    data_->write_at(offset, block);
+    offset += block.size();
+  });
+}
+
+void WeightWriter::check(const Job& job) const {
+  if (job.gathered != kNone) return;  // left to those who read the whole file back
+  data_->check_at(job.offset, job.file_offset < 0 ? -1 : checkpoint_fd_,
+                  static_cast<uint64_t>(job.file_offset), job.bytes);
+}
+
+void WeightWriter::copy_early(std::stop_token stop) {
+  size_t end = SIZE_MAX;
+  try {
+    for (const Job& job : early_) {
+      if (stop.stop_requested()) break;
+      copy(job);
+      ++copied_;
+      copied_.notify_all();
     }
-    for (size_t done = 0; done < job.bytes.size() && !stop.stop_requested(); done += kStride) {
-      const auto piece = job.bytes.subspan(done, std::min(kStride, job.bytes.size() - done));
-      const bool in_file = job.file_offset >= 0;
-      data_->copy_at(job.offset + done, in_file ? checkpoint_fd_ : -1,
-                     in_file ? static_cast<uint64_t>(job.file_offset) + done : 0, piece);
+    end = early_.size();
+  } catch (...) {
+    copy_failure_ = std::current_exception();
+  }
+  if (copied_ != end) copied_ = SIZE_MAX;
+  copied_.notify_all();
+}
+
+// Follows copy_early.
+void WeightWriter::check_early(std::stop_token stop) {
+  uint64_t done = 0, total = 0;
+  for (const Job& job : early_) total += job.bytes.size();
+  try {
+    for (size_t i = 0; i < early_.size() && !stop.stop_requested(); ++i) {
+      while (copied_ <= i) copied_.wait(i);
+      if (copied_ > early_.size()) return;
+      check(early_[i]);
+      done += early_[i].bytes.size();
+      if (const Progress* progress = progress_) (*progress)(done, total);
     }
-    if (stop.stop_requested()) return;
+  } catch (...) {
+    check_failure_ = std::current_exception();
   }
 }
 
-void WeightWriter::finish() {
+void WeightWriter::finish(const Progress& progress) {
+  if (progress) progress_ = &progress;
   if (copier_.joinable()) copier_.join();
-  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
-  run(std::exchange(late_, {}), {});
+  if (checker_.joinable()) checker_.join();
+  for (std::exception_ptr* failure : {&copy_failure_, &check_failure_}) {
+    if (*failure) std::rethrow_exception(std::exchange(*failure, nullptr));
+  }
+  for (const Job& job : std::exchange(late_, {})) {
+    copy(job);
+    check(job);
+  }
 }
 
 void WeightWriter::commit() {

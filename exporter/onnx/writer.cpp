@@ -69,9 +69,10 @@ void write_parts(ModelParts parts, const Program& program, PendingFile& file) {
 ModelWriter::ModelWriter(std::string path, const Program& program, WeightMode mode)
     : program_(program), weights_(program, path, mode), file_(std::move(path)) {}
 
-WrittenModel ModelWriter::write(const graph::Graph& graph, const Annotations& annotations) {
+WrittenModel ModelWriter::write(const graph::Graph& graph, const Annotations& annotations,
+                                const WeightWriter::Progress& progress) {
   write_parts(to_proto(graph, program_, annotations, weights_), program_, file_);
-  weights_.finish();
+  weights_.finish(progress);
   weights_.commit();
   try {
     file_.commit();
@@ -79,7 +80,8 @@ WrittenModel ModelWriter::write(const graph::Graph& graph, const Annotations& an
     weights_.revoke();
     throw;
   }
-  return {file_.path(), weights_.data_path(), file_.size(), weights_.bytes_written()};
+  return {file_.path(), weights_.data_path(), file_.size(), weights_.bytes_written(),
+          weights_.checked()};
 }
 
 }  // namespace modelexport::onnx

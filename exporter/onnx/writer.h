@@ -37,9 +37,10 @@ struct Annotations {
 
 struct WrittenModel {
   std::string path;
-  std::string data_path;      // empty if there is no data file
-  uint64_t file_bytes = 0;    // of the ONNX file
-  uint64_t weight_bytes = 0;  // of the data file
+  std::string data_path;                    // empty if there is no data file
+  uint64_t file_bytes = 0;                  // of the ONNX file
+  uint64_t weight_bytes = 0;                // of the data file
+  std::vector<DataLayout::Region> checked;  // see WeightWriter::checked
 };
 
 class ModelWriter {
@@ -48,7 +49,8 @@ class ModelWriter {
   ModelWriter(std::string path, const Program& program, WeightMode mode);
 
   void start_weights(std::span<const TensorId> tensors) { weights_.start(tensors); }
-  WrittenModel write(const graph::Graph& graph, const Annotations& annotations);
+  WrittenModel write(const graph::Graph& graph, const Annotations& annotations,
+                     const WeightWriter::Progress& progress = {});
 
  private:
   const Program& program_;

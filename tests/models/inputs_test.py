@@ -8,6 +8,7 @@ import shutil
 import sys
 
 import onnx
+import torch
 
 import checkpoints
 import checks
@@ -16,6 +17,17 @@ SPECS = [
     "--input", "input_ids:int64[batch=2,seq=12]=range(0,30000)",
     "--input", "attention_mask:int64[batch=2,seq=12]",
 ]  # fmt: skip
+
+
+class Positions(torch.nn.Module):
+    """Takes no more than 300 of them. The table is large: finding that out must not need to read it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(300, 128)
+
+    def forward(self, x):
+        return x + self.table(torch.arange(x.size(1)))
 
 
 def dimensions(onnx_file: pathlib.Path) -> dict[str, list[str | int]]:
@@ -64,6 +76,16 @@ def main(command: str, folder: str) -> None:
     session, dims = export("static", *(spec.replace("seq=", "") for spec in SPECS))
     assert dims == {"input_ids": ["batch", 12], "attention_mask": ["batch", 12]}, dims
     checks.check_numbers(session, module, examples[0])
+
+    # A size at which an index points outside of a table is none that the module runs at.
+    positions = output / "positions.pt"
+    torch.jit.script(Positions().eval()).save(str(positions))
+    onnx_file = output / "positions.onnx"
+    checks.run(command, "export", positions, "-o", onnx_file, "--verify",
+               "--input", "x:float32[2,300,128]", "--dynamic", "auto")  # fmt: skip
+    dims = dimensions(onnx_file)["x"]
+    assert isinstance(dims[0], str) and isinstance(dims[1], str) and dims[2] == 128, dims
+    checks.check_numbers(checks.Session(onnx_file), torch.jit.load(str(positions)), {"x": torch.randn(3, 300, 128)})
     shutil.rmtree(output)
 
 
