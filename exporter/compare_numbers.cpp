@@ -110,6 +110,28 @@ class QuantizationSteps {
   std::unordered_map<ValueId, double> scales_;  // of what is dequantised by a known one
 };
 
+template <class T>
+std::string text_of(const HostTensor& tensor) {
+  T value;
+  std::memcpy(&value, tensor.bytes.data(), sizeof(value));
+  return fmt::format("{}", value);
+}
+
+// What an int, float or bool is as an input.
+std::optional<std::string> number_text(const HostTensor& tensor) {
+  if (!tensor.dims.empty()) return std::nullopt;
+  switch (tensor.dtype) {
+    case DType::i64:
+      return text_of<int64_t>(tensor);
+    case DType::f64:
+      return text_of<double>(tensor);
+    case DType::boolean:
+      return text_of<bool>(tensor);
+    default:
+      return std::nullopt;
+  }
+}
+
 class NumberComparison {
  public:
   NumberComparison(const frontend::LiveModule& module, const Program& program,
@@ -239,6 +261,10 @@ std::string describe_inputs(const std::vector<HostValue>& inputs) {
   std::vector<std::string> parts;
   for (const HostValue& input : inputs) {
     for (const HostTensor& tensor : input.tensors) {
+      if (const auto number = number_text(tensor)) {
+        parts.push_back(fmt::format("{}={}", input.name, *number));
+        continue;
+      }
       parts.push_back(
           fmt::format("{} {} [{}]", input.name, name(tensor.dtype), fmt::join(tensor.dims, ", ")));
     }
@@ -250,8 +276,9 @@ std::vector<NumericRun> compare_numbers(const frontend::LiveModule& module, cons
                                         const std::string& onnx_path, const std::string& runtime) {
   NumberComparison comparison(module, program, onnx_path, runtime);
   for (size_t i = 0; i < module.example_count(); ++i) comparison.compare(module.example(i));
-  const bool is_dynamic = module.example_count() > 1 && !program.symbols.empty();
-  if (!is_dynamic) return comparison.take();
+  const auto is_number = [&](const Port& port) { return program.values[port.value].is_number; };
+  const bool varies = !program.symbols.empty() || std::ranges::any_of(program.inputs, is_number);
+  if (module.example_count() == 1 || !varies) return comparison.take();
   size_t left = kOtherSizes;
   uint64_t seed = 1000;
   for (const std::vector<int64_t>& sizes : other_sizes(program, module.example_count())) {

@@ -122,7 +122,7 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
 // error also says what it was given and what it takes.
 Program trace(frontend::LiveModule& module, const lowering::Lowerings& lowerings = {});
 
-// "input_ids int64 [2, 16], attention_mask int64 [2, 16]"
+// "input_ids int64 [2, 16], attention_mask int64 [2, 16], steps=4"
 std::string describe_inputs(const std::vector<HostValue>& inputs);
 
 // The numbers alone: the examples of `module`, and three other sizes at which it runs. `program` is

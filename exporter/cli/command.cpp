@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "exporter/error.h"
+#include "exporter/onnx/reader.h"
 
 namespace modelexport::cli {
 
@@ -63,6 +64,9 @@ frontend::LiveModule LiveCommand::load_module() {
   config.read_into(settings);
   check_model_file(model);
   frontend::LiveModule module(model, options.load_library);
+  for (const auto& input : onnx::read_model(onnx_file).graph.inputs) {
+    options.inputs.numbers.insert(input.name);
+  }
   module.set_examples(options.inputs);
   return module;
 }
@@ -77,7 +81,7 @@ void declare_example_settings(Settings& settings, ExportOptions& options) {
   settings.add(
       "inputs", options.inputs.files,
       "example inputs: a torch.save'd tensor, tuple, list or dict (.pt), or .npz; a second file "
-      "of other sizes makes what differs dynamic");
+      "of other sizes makes what differs dynamic, and numbers that differ inputs");
   settings.add_choice("dynamic", "find the dynamic dimensions by running the module at other sizes",
                       {"none", "auto"},
                       [&options](size_t index) { options.inputs.dynamic_auto = index == 1; });
@@ -95,7 +99,7 @@ void declare_input_settings(Settings& settings, ExportOptions& options) {
   settings.add(
       "input", options.inputs.specs,
       "an input to make up: 'NAME:DTYPE[batch=2,seq=16,64]=range(LO,HI)'; dimensions with a "
-      "name are dynamic");
+      "name are dynamic; of an int, float or bool: 'steps:int=4', or 'steps=4' for a constant");
   declare_example_settings(settings, options);
 }
 

@@ -31,6 +31,7 @@ std::string one_line(const std::string& text) {
 std::string describe(const c10::FunctionSchema& forward, const Example& example) {
   std::vector<std::string> parts;
   for (const FlatInput& input : flatten(forward, example)) {
+    if (input.is_number) continue;
     parts.push_back(fmt::format("{} {}[{}]", input.name, name(dtype_of(input.tensor.scalar_type())),
                                 fmt::join(input.tensor.sizes(), ",")));
   }

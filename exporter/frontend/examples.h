@@ -1,6 +1,7 @@
 // Example inputs: made from files, from specs, or from the checkpoint's own traced_inputs.
 // An example holds one IValue per argument of forward (without self), in schema order; arguments
-// not given are their defaults. All examples have the same structure, ranks and dtypes.
+// not given are their defaults. All examples have the same structure, ranks and dtypes, and the
+// same values in what is neither a tensor nor a number that is an input.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,16 +21,23 @@ namespace modelexport::frontend {
 
 struct Example {
   std::vector<c10::IValue> arguments;
+  // Which ints, floats and bools in there are inputs of the model, by flat name. The others are
+  // part of it: constants.
+  std::set<std::string> numbers;
 };
 
-// Path of a tensor within the arguments -> name: "input_ids", "past.0.1", "batch.mask" (argument
+// Path of an input within the arguments -> name: "input_ids", "past.0.1", "batch.mask" (argument
 // name, then the index or key at each level of lists, tuples and dicts). These are the names of the
 // model's inputs.
 struct FlatInput {
   std::string name;
-  at::Tensor tensor;  // numbers given as inputs are not listed: they stay what they are
+  at::Tensor tensor;  // of a number: int64, float64 or bool, of rank 0
+  bool is_number = false;
 };
 std::vector<FlatInput> flatten(const c10::FunctionSchema& forward, const Example& example);
+
+// The numbers in an example by flat name, inputs or not.
+std::set<std::string> numbers_in(const c10::FunctionSchema& forward, const Example& example);
 
 // For messages: "input_ids int64[2,16], mask float32[2,16], scale=0.5", and the signature of
 // forward without self: "forward(Tensor input_ids, Tensor? mask=None) -> Tensor".
@@ -38,8 +47,9 @@ std::string signature_text(const c10::FunctionSchema& forward);
 // What LibTorch says went wrong, in one line, without its C++ and TorchScript stacks.
 std::string reason_of(const std::exception& error);
 
-// The inverse: `like` with its tensors replaced, in flatten's order.
-Example unflatten(const Example& like, const std::vector<at::Tensor>& tensors);
+// The inverse: `like` with its inputs replaced, in flatten's order.
+Example unflatten(const c10::FunctionSchema& forward, const Example& like,
+                  const std::vector<at::Tensor>& tensors);
 
 struct Examples {
   std::vector<Example> examples;  // at least one; [0] is what the user or checkpoint gave first

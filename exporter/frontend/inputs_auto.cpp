@@ -1,123 +1,17 @@
 #include "exporter/frontend/inputs_auto.h"
 
-#include <ATen/Functions.h>
 #include <fmt/format.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
 #include <numeric>
 #include <optional>
 #include <set>
-#include <utility>
 
 #include "exporter/error.h"
-#include "exporter/frontend/module_state.h"
+#include "exporter/frontend/inputs_trials.h"
 
 namespace modelexport::frontend {
 namespace {
-
-using Sizes = std::vector<std::vector<int64_t>>;  // per flattened input
-
-// Dimensions that only change together, all by a multiple of `step`.
-struct Move {
-  std::vector<DimRef> dims;
-  int64_t step = 1;
-};
-
-void apply(const Move& move, int64_t change, Sizes& sizes) {
-  for (const DimRef& dim : move.dims) sizes[dim.input][dim.axis] += change;
-}
-
-// Runs the module at made-up inputs of other sizes.
-class Trials {
- public:
-  Trials(const torch::jit::Module& module, const Examples& given, uint64_t seed,
-         const QuickTrial& quick_trial)
-      : module_(module),
-        forward_(module.get_method("forward").function().getSchema()),
-        given_(given),
-        state_(module),
-        seed_(seed),
-        quick_trial_(quick_trial) {
-    for (const FlatInput& input : flatten(forward_, given.examples.front())) {
-      inputs_.push_back(input);
-      base_.push_back(input.tensor.sizes().vec());
-    }
-  }
-
-  const Sizes& base() const { return base_; }
-
-  std::vector<DimRef> dims() const {
-    std::vector<DimRef> all;
-    for (size_t i = 0; i < base_.size(); ++i) {
-      for (size_t axis = 0; axis < base_[i].size(); ++axis) all.push_back({i, axis});
-    }
-    return all;
-  }
-
-  Example make(const Sizes& sizes) const {
-    std::vector<at::Tensor> tensors;
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      const auto range = given_.ranges.find(inputs_[i].name);
-      tensors.push_back(
-          make_like(inputs_[i].tensor, sizes[i], seed_ + i,
-                    range == given_.ranges.end() ? std::nullopt : std::optional(range->second)));
-    }
-    return unflatten(given_.examples.front(), tensors);
-  }
-
-  bool runs(const Sizes& sizes) {
-    const Example example = make(sizes);
-    const std::optional<bool> known = quick_trial_ ? quick_trial_(example) : std::nullopt;
-    if (known && !*known) failed_ = sizes;
-    return known ? *known : runs_for_real(example);
-  }
-
-  // Why it did not, the last time that it did not.
-  std::string failure() {
-    if (failed_) runs_for_real(make(*std::exchange(failed_, std::nullopt)));
-    return failure_;
-  }
-
-  bool runs(const Sizes& from, const Move& move) {
-    Sizes sizes = from;
-    apply(move, move.step, sizes);
-    for (const DimRef& dim : move.dims) {
-      if (sizes[dim.input][dim.axis] < 1) return false;
-    }
-    return runs(sizes);
-  }
-
-  std::string describe_at(const Sizes& sizes) const { return describe(forward_, make(sizes)); }
-
- private:
-  bool runs_for_real(const Example& example) {
-    const at::NoGradGuard no_grad;
-    // Without it the first runs at each size are spent on profiling and optimising.
-    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
-    bool ran = true;
-    try {
-      module_.forward(example.arguments);
-    } catch (const std::exception& error) {
-      failure_ = reason_of(error);
-      failed_.reset();
-      ran = false;
-    }
-    state_.restore();
-    return ran;
-  }
-
-  torch::jit::Module module_;
-  const c10::FunctionSchema& forward_;
-  const Examples& given_;
-  const ModuleState state_;
-  const uint64_t seed_;
-  const QuickTrial& quick_trial_;
-  std::vector<FlatInput> inputs_;
-  Sizes base_;
-  std::string failure_;
-  std::optional<Sizes> failed_;  // without having been run: failure_ is not known yet
-};
 
 // Changes worth trying for a dimension: most take any size; some only multiples of a patch or a
 // block, and some are at their limit already (positions).
@@ -182,7 +76,8 @@ std::set<int64_t> sizes_of(const c10::FunctionSchema& forward, const Examples& e
   std::set<int64_t> all;
   for (const Example& example : examples.examples) {
     for (const FlatInput& input : flatten(forward, example)) {
-      all.insert(input.tensor.sizes().begin(), input.tensor.sizes().end());
+      const std::vector<int64_t> sizes = sizes_of(input);
+      all.insert(sizes.begin(), sizes.end());
     }
   }
   return all;
@@ -241,7 +136,7 @@ class AutoSearch {
   void leave_size_one() {
     std::map<size_t, Move> by_axis;
     for (const DimRef& dim : trials_.dims()) {
-      if (size(dim) == 1) by_axis[dim.axis].dims.push_back(dim);
+      if (size(dim) == 1 && !trials_.is_number(dim)) by_axis[dim.axis].dims.push_back(dim);
     }
     std::set<int64_t> taken;
     for (const DimRef& dim : trials_.dims()) taken.insert(size(dim));
@@ -339,6 +234,12 @@ Examples add_example_at_other_sizes(const torch::jit::Module& module, Examples g
       const std::string why = trials.failure();
       if (!trials.runs(trials.base())) break;
       const int64_t size = trials.base()[dims.front().input][dims.front().axis];
+      if (trials.is_number(dims.front())) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("'{}' cannot be an input: the module runs at {}={}, but at no "
+                                "other value that was tried ({}); write {}={}, without a type",
+                                name, name, size, why, name, size));
+      }
       throw Error(ErrorKind::usage,
                   fmt::format("dimension '{}' is not dynamic: the module runs at {}={}, but at no "
                               "other size that was tried ({}); write {} in its place",
@@ -364,7 +265,7 @@ Examples add_example_that_separates(const torch::jit::Module& module, Examples g
   std::map<std::pair<int64_t, int64_t>, Move> groups;  // by the two sizes
   for (const DimRef& dim : trials.dims()) {
     const int64_t from = trials.base()[dim.input][dim.axis];
-    const int64_t to = second[dim.input].tensor.size(static_cast<int64_t>(dim.axis));
+    const int64_t to = sizes_of(second[dim.input]).at(dim.axis);
     if (from == to) continue;
     Move& move = groups[{from, to}];
     move.dims.push_back(dim);

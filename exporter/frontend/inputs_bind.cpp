@@ -277,6 +277,20 @@ bool has_argument(const c10::FunctionSchema& forward, const std::string& path) {
   return forward.argumentIndexWithName(name).value_or(0) > 0;
 }
 
+// Of the element that has this index or key; null if there is none.
+c10::TypePtr element_type(const c10::Type& type, const std::string& key) {
+  if (type.kind() == c10::TypeKind::ListType) return type.containedType(0);
+  if (type.kind() == c10::TypeKind::DictType) return type.containedType(1);
+  if (type.kind() != c10::TypeKind::TupleType) return nullptr;
+  const auto& tuple = type.expectRef<c10::TupleType>();
+  for (size_t i = 0; i < tuple.elements().size(); ++i) {
+    const std::string name =
+        tuple.schema() ? tuple.schema()->arguments()[i].name() : std::to_string(i);
+    if (name == key) return tuple.elements()[i];
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Example bind_arguments(const c10::FunctionSchema& forward, const c10::IValue& given,
@@ -318,6 +332,25 @@ Example bind_arguments(const c10::FunctionSchema& forward, const c10::IValue& gi
     values.emplace_back(forward.arguments()[i + 1].name(), positional[i]);
   }
   return Binder(forward, values, in_where).bind({});
+}
+
+c10::TypePtr type_at(const c10::FunctionSchema& forward, const std::string& name) {
+  const auto given = [](const c10::TypePtr& type) {
+    return type->kind() == c10::TypeKind::OptionalType
+               ? type->expectRef<c10::OptionalType>().getElementType()
+               : type;
+  };
+  size_t end = name.find('.');
+  const auto argument = forward.argumentIndexWithName(name.substr(0, end));
+  if (!argument) return nullptr;
+  c10::TypePtr type = given(forward.arguments()[*argument].type());
+  while (type && end != std::string::npos) {
+    const size_t begin = end + 1;
+    end = name.find('.', begin);
+    type = element_type(*type, name.substr(begin, end - begin));
+    if (type) type = given(type);
+  }
+  return type;
 }
 
 Example bind_values(const c10::FunctionSchema& forward,

@@ -23,4 +23,8 @@ Example bind_values(const c10::FunctionSchema& forward,
                     const std::vector<std::pair<std::string, c10::IValue>>& values,
                     const std::vector<c10::IValue>& fallback);
 
+// The type of what has a flat name, without Optional: "sizes.1" of List[int] is an int. Null if
+// forward takes nothing of the name.
+c10::TypePtr type_at(const c10::FunctionSchema& forward, const std::string& name);
+
 }  // namespace modelexport::frontend

@@ -2,11 +2,11 @@
 #include <ATen/Functions.h>
 #include <fmt/format.h>
 
-#include <functional>
 #include <set>
 
 #include "exporter/error.h"
 #include "exporter/frontend/examples.h"
+#include "exporter/frontend/inputs_agree.h"
 #include "exporter/frontend/inputs_auto.h"
 #include "exporter/frontend/inputs_bind.h"
 #include "exporter/frontend/inputs_files.h"
@@ -15,44 +15,6 @@
 
 namespace modelexport::frontend {
 namespace {
-
-using TensorFunction = std::function<at::Tensor(const std::string&, const at::Tensor&)>;
-
-// `value` with each tensor in it replaced by what `replace` makes of its name and it.
-c10::IValue map_tensors(const c10::IValue& value, const std::string& name,
-                        const TensorFunction& replace) {
-  if (value.isTensor()) {
-    return value.toTensor().defined() ? c10::IValue(replace(name, value.toTensor())) : value;
-  }
-  if (value.isTuple()) {
-    const auto type = value.type()->expect<c10::TupleType>();
-    std::vector<c10::IValue> elements = value.toTupleRef().elements().vec();
-    for (size_t i = 0; i < elements.size(); ++i) {
-      const std::string child =
-          type->schema() ? type->schema()->arguments()[i].name() : std::to_string(i);
-      elements[i] = map_tensors(elements[i], name + "." + child, replace);
-    }
-    return c10::ivalue::Tuple::createNamed(std::move(elements), type);
-  }
-  if (value.isList()) {
-    c10::impl::GenericList list(value.toList().elementType());
-    for (const c10::IValue& element : value.toListRef()) {
-      list.push_back(map_tensors(element, fmt::format("{}.{}", name, list.size()), replace));
-    }
-    return list;
-  }
-  if (value.isGenericDict()) {
-    const c10::impl::GenericDict given = value.toGenericDict();
-    c10::impl::GenericDict dict(given.keyType(), given.valueType());
-    for (const auto& entry : given) {
-      const std::string key =
-          entry.key().isString() ? entry.key().toStringRef() : std::to_string(entry.key().toInt());
-      dict.insert(entry.key(), map_tensors(entry.value(), name + "." + key, replace));
-    }
-    return dict;
-  }
-  return value;
-}
 
 // How the values of a tensor are distributed, as far as made-up ones should follow.
 struct Distribution {
@@ -120,13 +82,14 @@ class Maker {
         const at::Tensor kind = at::empty({0}, input.tensor.scalar_type());
         tensors.push_back(make_like(kind, input.tensor.sizes(), next_seed()));
       }
-      fallback = unflatten(*traced_, tensors).arguments;
+      fallback = unflatten(forward_, *traced_, tensors).arguments;
     }
     result_.examples = {bind_values(forward_, values, fallback)};
+    result_.examples.front().numbers = std::move(numbers_);
     return std::move(result_);
   }
 
-  // After make(): the places of each named dimension.
+  // After make(): the places of each named dimension, and of each int that is an input.
   std::map<std::string, std::vector<DimRef>> named(const Examples& examples) const {
     std::map<std::string, std::vector<DimRef>> places;
     const std::vector<FlatInput> inputs = flatten(forward_, examples.examples.front());
@@ -158,8 +121,32 @@ class Maker {
     return found == traced_tensors_.end() ? nullptr : &found->second;
   }
 
+  // int, float or bool: what forward takes for a number that the specification makes an input.
+  std::optional<c10::TypeKind> number_kind(const InputSpec& spec) const {
+    if (spec.dtype == DType::undefined) return std::nullopt;
+    const c10::TypePtr type = type_at(forward_, spec.name);
+    const c10::TypeKind kind = type ? type->kind() : c10::TypeKind::AnyType;
+    const bool is_number = kind == c10::TypeKind::IntType || kind == c10::TypeKind::FloatType ||
+                           kind == c10::TypeKind::BoolType;
+    return is_number ? std::optional(kind) : std::nullopt;
+  }
+
+  void state_size(const InputSpec& spec, const std::string& name, int64_t size) {
+    if (stated_.contains(name) && sizes_[name] != size) {
+      fail(spec,
+           fmt::format("dimension '{}' is {} here and {} elsewhere", name, size, sizes_[name]));
+    }
+    stated_.insert(name);
+    sizes_[name] = size;
+  }
+
   // Sizes that are stated or traced decide for all places of a name.
   void note_sizes(const InputSpec& spec) {
+    if (number_kind(spec) == c10::TypeKind::IntType && spec.literal) {
+      if (const auto* value = std::get_if<int64_t>(&*spec.literal)) {
+        state_size(spec, spec.name, *value);
+      }
+    }
     if (!spec.dims) return;
     const at::Tensor* traced = traced_tensor(spec.name);
     for (size_t axis = 0; axis < spec.dims->size(); ++axis) {
@@ -171,13 +158,7 @@ class Maker {
         if (!stated_.contains(dim.name)) sizes_.emplace(dim.name, traced->size(axis));
         continue;
       }
-      if (!size) continue;
-      if (stated_.contains(dim.name) && sizes_[dim.name] != *size) {
-        fail(spec, fmt::format("dimension '{}' is {} here and {} elsewhere", dim.name, *size,
-                               sizes_[dim.name]));
-      }
-      stated_.insert(dim.name);
-      sizes_[dim.name] = *size;
+      if (size) state_size(spec, dim.name, *size);
     }
   }
 
@@ -190,17 +171,36 @@ class Maker {
     return sizes_[dim.name] = size;
   }
 
+  static c10::IValue value_of(const InputSpec::Literal& literal) {
+    return std::visit(
+        [](const auto& value) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
+            return c10::IValue();
+          } else {
+            return c10::IValue(value);
+          }
+        },
+        literal);
+  }
+
+  // An int has its value in place of a size: it may be that of a dimension of the same name.
+  c10::IValue make_number(const InputSpec& spec, c10::TypeKind kind) {
+    numbers_.insert(spec.name);
+    if (spec.range) result_.ranges[spec.name] = *spec.range;
+    if (kind == c10::TypeKind::IntType) result_.dim_names[{spec.name, 0}] = spec.name;
+    if (spec.literal) return value_of(*spec.literal);
+    if (kind == c10::TypeKind::IntType && !spec.range) return size_of({.name = spec.name});
+    return make_like(at::empty({0}, scalar_type_of(spec.dtype)), {}, next_seed(), spec.range);
+  }
+
   c10::IValue make_value(const InputSpec& spec) {
+    if (const auto kind = number_kind(spec); kind && !(spec.dims && !spec.dims->empty())) {
+      return make_number(spec, *kind);
+    }
     if (spec.literal) {
-      return std::visit(
-          [](const auto& value) {
-            if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
-              return c10::IValue();
-            } else {
-              return c10::IValue(value);
-            }
-          },
-          *spec.literal);
+      if (spec.dtype == DType::undefined) return value_of(*spec.literal);
+      fail(spec,
+           fmt::format("'{}' is no int, float or bool that could have this value", spec.name));
     }
     const at::Tensor* traced = traced_tensor(spec.name);
     if (spec.dtype == DType::undefined && !traced) {
@@ -232,79 +232,54 @@ class Maker {
   std::map<std::string, int64_t> sizes_;  // of named dimensions
   std::set<std::string> stated_;          // those of which a size was stated
   std::set<int64_t> taken_;
+  std::set<std::string> numbers_;  // that are inputs
   Examples result_;
 };
 
 // ---- from files
 // ---------------------------------------------------------------------------------------------
 
-// All examples must agree in everything but sizes and values.
-void check_same(const c10::FunctionSchema& forward, const Example& first,
-                const std::string& first_file, const Example& other, const std::string& file) {
-  const std::vector<FlatInput> a = flatten(forward, first);
-  const std::vector<FlatInput> b = flatten(forward, other);
-  const auto refuse = [&](const std::string& what) {
-    throw Error(ErrorKind::usage, fmt::format("{} and {} do not go together: {}; one holds {}, the "
-                                              "other {}",
-                                              first_file, file, what, describe(forward, first),
-                                              describe(forward, other)));
-  };
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    if (a[i].name != b[i].name) refuse(fmt::format("'{}' against '{}'", a[i].name, b[i].name));
-    if (a[i].tensor.scalar_type() != b[i].tensor.scalar_type()) {
-      refuse(fmt::format("the dtypes of '{}' differ", a[i].name));
-    }
-    if (a[i].tensor.dim() != b[i].tensor.dim()) {
-      refuse(fmt::format("the ranks of '{}' differ", a[i].name));
-    }
-  }
-  if (a.size() != b.size()) refuse("the numbers of tensors differ");
-  for (size_t i = 0; i < first.arguments.size(); ++i) {
-    const c10::IValue& x = first.arguments[i];
-    const c10::IValue& y = other.arguments[i];
-    const bool plain = x.isNone() || x.isScalar() || x.isString();
-    if (!plain || (x.isNone() && y.isNone())) continue;
-    if (x.tagKind() != y.tagKind() || x != y) {
-      refuse(fmt::format("the values of '{}' differ, which become part of the exported model",
-                         forward.arguments()[i + 1].name()));
-    }
-  }
-}
-
 Examples read_examples(const c10::FunctionSchema& forward, const std::vector<std::string>& files) {
   Examples examples;
   for (const std::string& file : files) {
     examples.examples.push_back(bind_arguments(forward, read_input_file(file), file));
-    check_same(forward, examples.examples.front(), files.front(), examples.examples.back(), file);
   }
+  make_agree(forward, files, examples.examples);
   return examples;
 }
 
+// Marks as inputs those numbers of the examples that are so called.
+void mark_numbers(const c10::FunctionSchema& forward, const std::set<std::string>& names,
+                  Examples& examples) {
+  for (Example& example : examples.examples) {
+    for (const std::string& name : numbers_in(forward, example)) {
+      if (names.contains(name)) example.numbers.insert(name);
+    }
+  }
+}
+
+// Other values for the floats and bools that are inputs.
+Example with_other_numbers(const c10::FunctionSchema& forward, const Examples& examples,
+                           uint64_t seed) {
+  const Example& like = examples.examples.back();
+  std::vector<at::Tensor> tensors;
+  for (const FlatInput& input : flatten(forward, like)) {
+    const at::Tensor& value = input.tensor;
+    const auto range = examples.ranges.find(input.name);
+    if (!input.is_number || value.scalar_type() == at::kLong) {
+      tensors.push_back(value);
+    } else if (range != examples.ranges.end()) {
+      tensors.push_back(make_like(value, {}, seed, range->second));
+    } else if (value.scalar_type() == at::kBool) {
+      tensors.push_back(value.logical_not());
+    } else {  // within 0 and 1 if it was: a probability stays one
+      tensors.push_back(value.item<double>() == 0 ? at::ones_like(value) : value / 2);
+    }
+  }
+  return unflatten(forward, like, tensors);
+}
+
 }  // namespace
-
-std::vector<FlatInput> flatten(const c10::FunctionSchema& forward, const Example& example) {
-  std::vector<FlatInput> inputs;
-  const TensorFunction collect = [&](const std::string& name, const at::Tensor& tensor) {
-    inputs.push_back({name, tensor});
-    return tensor;
-  };
-  for (size_t i = 0; i < example.arguments.size(); ++i) {
-    map_tensors(example.arguments[i], forward.arguments()[i + 1].name(), collect);
-  }
-  return inputs;
-}
-
-Example unflatten(const Example& like, const std::vector<at::Tensor>& tensors) {
-  size_t next = 0;
-  const TensorFunction replace = [&](const std::string&, const at::Tensor&) {
-    return tensors.at(next++);
-  };
-  Example example;
-  for (const c10::IValue& argument : like.arguments) {
-    example.arguments.push_back(map_tensors(argument, "", replace));
-  }
-  return example;
-}
 
 at::Tensor make_like(const at::Tensor& like, at::IntArrayRef sizes, uint64_t seed,
                      std::optional<std::pair<int64_t, int64_t>> range) {
@@ -339,6 +314,7 @@ Examples make_examples(const torch::jit::Module& module, const InputOptions& opt
   Examples examples;
   if (!options.files.empty()) {
     examples = read_examples(forward, options.files);
+    mark_numbers(forward, options.numbers, examples);
     if (examples.examples.size() == 2) {
       examples = add_example_that_separates(module, std::move(examples), options.seed, quick_trial);
     }
@@ -353,10 +329,17 @@ Examples make_examples(const torch::jit::Module& module, const InputOptions& opt
     }
     Maker maker(forward, traced_inputs, options.seed);
     examples = maker.make(options.specs);
+    const bool any_number = !examples.examples.front().numbers.empty();
+    mark_numbers(forward, options.numbers, examples);
     const auto named = maker.named(examples);
     if (!named.empty()) {
       examples =
           add_example_at_other_sizes(module, std::move(examples), named, options.seed, quick_trial);
+    } else if (any_number) {
+      examples.examples.push_back(examples.examples.front());
+    }
+    if (any_number) {
+      examples.examples.back() = with_other_numbers(forward, examples, options.seed);
     }
   }
   return examples;

@@ -41,7 +41,14 @@ class SpecParser {
       spec_.name = word;
     }
     if (accept('[')) read_dims();
-    if (accept('=')) read_range();
+    if (accept('=')) {
+      const bool is_range = text_.compare(position_, 5, "range") == 0;
+      if (is_range || spec_.dtype == DType::undefined) {
+        read_range();
+      } else {
+        spec_.literal = literal();
+      }
+    }
     finish();
     if (spec_.name.empty() && spec_.dtype == DType::undefined) fail("name and dtype are missing");
     return std::move(spec_);

@@ -118,6 +118,7 @@ class Interpreter {
   // Of an argument of forward, or of an attribute (`is_state`), from its values in all lanes.
   Val input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
   Val tensor_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
+  Val number_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
   void output(const Val& val, const std::string& name);
   void warn_of_complex_ports();
 

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/view_as_complex.h>
 #include <c10/util/Exception.h>
 #include <dlfcn.h>
@@ -152,6 +153,31 @@ struct LiveModule::Impl {
     return examples;
   }
 
+  std::optional<std::pair<int64_t, int64_t>> range_of(const std::string& input) const {
+    const auto range = examples.ranges.find(input);
+    return range == examples.ranges.end() ? std::nullopt : std::optional(range->second);
+  }
+
+  // For input `index`: what it is a size of, or else something between what it is in the examples.
+  at::Tensor make_number(size_t index, const Value& value, const std::vector<int64_t>& symbol_sizes,
+                         uint64_t seed) const {
+    std::vector<at::Tensor> seen;
+    std::string name;
+    for (const Example& example : examples.examples) {
+      const FlatInput input = flatten(schema(), example).at(index);
+      seen.push_back(input.tensor);
+      name = input.name;
+    }
+    const auto range = range_of(name);
+    if (value.size && !is_static(*value.size) && !range) {
+      return at::scalar_tensor(symbol_sizes.at(symbol_index(*value.size)), at::kLong);
+    }
+    const at::Tensor all = at::stack(seen);
+    if (!at::isFloatingType(all.scalar_type()) || range) return make_like(all, {}, seed, range);
+    const at::Tensor share = make_like(all, {}, seed, std::pair(0, 1));
+    return all.min() + (all.max() - all.min()) * share;
+  }
+
   // Names of the weights that lie in `storages`.
   std::vector<std::string> names_in(const std::set<const void*>& storages) const {
     std::vector<std::string> names;
@@ -183,7 +209,8 @@ void LiveModule::set_examples(const InputOptions& options) {
       State as_it_is;
       std::set<const void*> written;
       const IsLowered undecomposed = [](const std::string&) { return true; };
-      walk(checkpoint, {.examples = {example}}, undecomposed, as_it_is, written);
+      const Example constants{example.arguments, {}};  // no branch but those it takes
+      walk(checkpoint, {.examples = {constants}}, undecomposed, as_it_is, written);
       return std::optional(true);
     } catch (const Error& error) {
       return error.kind() == ErrorKind::usage ? std::optional(false) : std::nullopt;
@@ -227,14 +254,16 @@ std::vector<HostValue> LiveModule::make_inputs(const Program& program,
   const auto flat = flatten(impl_->schema(), impl_->given().examples[0]);
   for (size_t i = 0; i < flat.size(); ++i) {
     const Value& value = program.values[program.inputs.at(i).value];
+    if (flat[i].is_number) {
+      const auto made = impl_->make_number(i, value, symbol_sizes, seed + i);
+      values.push_back(host_value(flat[i].name, made));
+      continue;
+    }
     std::vector<int64_t> sizes;
     for (Dim dim : value.shape)
       sizes.push_back(is_static(dim) ? dim : symbol_sizes.at(symbol_index(dim)));
     if (value.is_complex) sizes.pop_back();
-    const auto range = impl_->examples.ranges.find(flat[i].name);
-    const auto made = make_like(
-        flat[i].tensor, sizes, seed + i,
-        range == impl_->examples.ranges.end() ? std::nullopt : std::optional(range->second));
+    const auto made = make_like(flat[i].tensor, sizes, seed + i, impl_->range_of(flat[i].name));
     values.push_back(host_value(flat[i].name, made));
   }
   return values;
@@ -256,7 +285,7 @@ std::vector<std::vector<HostValue>> LiveModule::run_in_a_row(const std::vector<H
       for (size_t i = 0; i < inputs.size(); ++i) {
         tensors.push_back(tensor_of(inputs[i].tensors.at(0), like.at(i).tensor.is_complex()));
       }
-      auto arguments = unflatten(impl_->given().examples[0], tensors).arguments;
+      auto arguments = unflatten(impl_->schema(), impl_->given().examples[0], tensors).arguments;
       std::vector<HostValue> outputs;
       flatten_output(impl_->forward()(std::move(arguments)), outputs);
       for (HostValue& value : state()) outputs.push_back(std::move(value));

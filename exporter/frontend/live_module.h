@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ struct InputOptions {
   std::vector<std::string> specs;  // "NAME:DTYPE[batch=2,seq=16,64]"
   bool dynamic_auto = false;       // find the dynamic dimensions by running at other sizes
   uint64_t seed = 0;
+  // Ints, floats and bools that are inputs of the model though the examples may agree in them: of a
+  // file to compare with. Names of anything else are ignored.
+  std::set<std::string> numbers;
   bool state_as_ports = false;  // what forward changes of the module becomes inputs and outputs
 };
 

@@ -17,30 +17,28 @@ Val Interpreter::input(const std::vector<c10::IValue>& lanes, const std::string&
     if (is_state) check_state(elements, child_name);
     return input(elements, child_name, is_state);
   };
-  const auto children = [&](size_t count, const auto& element) {
-    std::vector<Val> vals;
-    for (size_t i = 0; i < count; ++i) {
-      vals.push_back(child(std::to_string(i), [&](const c10::IValue& lane) -> c10::IValue {
-        return element(lane, i);
-      }));
-    }
-    return vals;
-  };
   if (first.isTensor() && first.toTensor().defined()) return tensor_input(lanes, name, is_state);
+  if (first.isScalar() && (is_state || examples_.examples[0].numbers.contains(name)))
+    return number_input(lanes, name, is_state);
   if (first.isTuple()) {
     auto tuple = std::make_shared<TupleVal>();
     tuple->type = first.type();
-    tuple->elements = children(
-        first.toTupleRef().elements().size(),
-        [](const c10::IValue& lane, size_t i) { return lane.toTupleRef().elements().at(i); });
+    const auto* schema = first.type()->expectRef<c10::TupleType>().schema().get();
+    for (size_t i = 0; i < first.toTupleRef().elements().size(); ++i) {
+      const std::string field = schema ? schema->arguments().at(i).name() : std::to_string(i);
+      tuple->elements.push_back(child(
+          field, [&](const c10::IValue& lane) { return lane.toTupleRef().elements().at(i); }));
+    }
     return tuple;
   }
   if (first.isList()) {
     auto list = std::make_shared<ListVal>();
     list->element_type = first.toList().elementType();
-    list->elements = children(first.toListRef().size(), [](const c10::IValue& lane, size_t i) {
-      return lane.toListRef().at(i);
-    });
+    for (size_t i = 0; i < first.toListRef().size(); ++i) {
+      list->elements.push_back(
+          child(std::to_string(i),
+                [&](const c10::IValue& lane) -> c10::IValue { return lane.toListRef().at(i); }));
+    }
     return list;
   }
   if (first.isGenericDict()) {
@@ -58,14 +56,6 @@ Val Interpreter::input(const std::vector<c10::IValue>& lanes, const std::string&
       ++index;
     }
     return dict;
-  }
-  if (is_state && first.isScalar()) {
-    auto number = std::make_shared<SymbolicNumber>();
-    number->value = recorder_.number_value(lanes);
-    number->lanes = lanes;
-    number->worlds = worlds_;
-    recorder_.program().inputs.push_back({name, number->value, name});
-    return number;
   }
   return first;
 }
@@ -88,6 +78,18 @@ Val Interpreter::tensor_input(const std::vector<c10::IValue>& lanes, const std::
   }
   recorder_.program().inputs.push_back({name, cell->value, is_state ? name : ""});
   return cell;
+}
+
+Val Interpreter::number_input(const std::vector<c10::IValue>& lanes, const std::string& name,
+                              bool is_state) {
+  auto number = std::make_shared<SymbolicNumber>();
+  number->lanes = lanes;
+  number->value = recorder_.number_value(lanes);
+  number->worlds = worlds_;
+  const auto& size = recorder_.program().values[number->value].size;
+  if (size) recorder_.name_symbol(*size, name);
+  recorder_.program().inputs.push_back({name, number->value, is_state ? name : ""});
+  return number;
 }
 
 // Flattens one output; names are the module's own where it has any (dict keys, named tuple fields).

@@ -2,40 +2,21 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/serialization/pickle.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
-#include "exporter/error.h"
 #include "exporter/frontend/examples.h"
 #include "exporter/frontend/inputs_files.h"
 #include "exporter/frontend/inputs_spec.h"
+#include "tests/frontend/input_files.h"
 
 namespace modelexport::frontend {
 namespace {
 
 using Sizes = std::vector<std::vector<int64_t>>;
-
-torch::jit::Module module_of(const std::string& source) {
-  torch::jit::Module module("Test");
-  module.define(source);
-  return module;
-}
-
-std::string error_of(const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-const c10::FunctionSchema& schema_of(const torch::jit::Module& module) {
-  return module.get_method("forward").function().getSchema();
-}
 
 Sizes sizes_of(const torch::jit::Module& module, const Example& example) {
   Sizes sizes;
@@ -49,17 +30,6 @@ std::vector<std::string> names_of(const torch::jit::Module& module, const Exampl
   std::vector<std::string> names;
   for (const FlatInput& input : flatten(schema_of(module), example)) names.push_back(input.name);
   return names;
-}
-
-std::string write(const std::string& name, const std::vector<char>& bytes) {
-  const std::string path = (std::filesystem::path(testing::TempDir()) / name).string();
-  std::ofstream(path, std::ios::binary)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  return path;
-}
-
-std::string save(const std::string& name, const c10::IValue& value) {
-  return write(name, torch::jit::pickle_save(value));
 }
 
 // ---- specifications
@@ -93,6 +63,14 @@ TEST(InputSpec, Literals) {
   EXPECT_TRUE(std::holds_alternative<std::monostate>(*parse_input_spec("mask=None").literal));
 }
 
+TEST(InputSpec, NumbersWithATypeHaveAValueOrARange) {
+  const InputSpec spec = parse_input_spec("scale:float=0.5");
+  EXPECT_EQ(spec.dtype, DType::f32);
+  EXPECT_EQ(std::get<double>(*spec.literal), 0.5);
+  EXPECT_EQ(parse_input_spec("n:int=range(1,9)").range->second, 9);
+  EXPECT_EQ(std::get<bool>(*parse_input_spec("flag:bool[]=true").literal), true);
+}
+
 TEST(InputSpec, Errors) {
   const std::string form =
       "; the form is NAME:DTYPE[DIM,...], for example "
@@ -106,7 +84,8 @@ TEST(InputSpec, Errors) {
       {"x:int64[2x]", "'2x' is no size of a dimension"},
       {"x:int64[-2]", "size -2 is negative"},
       {"x:int64[]=range(5,5)", "range(5,5) is empty; HI is exclusive"},
-      {"x:int64[]=rang(5,6)", "after '=' comes range(LO,HI)"},
+      {"x[3]=rang(5,6)", "after '=' comes range(LO,HI)"},
+      {"x:int=rang(5,6)", "'rang(5,6)' is neither a number, True, False, None nor a quoted text"},
       {"x:int64[]!", "'!' is left over"},
       {"x=yes", "'yes' is neither a number, True, False, None nor a quoted text"},
       {"", "name and dtype are missing"},
@@ -152,7 +131,8 @@ TEST(Inputs, UnflattenIsTheInverse) {
                          dict, 2, c10::IValue()}};
   std::vector<at::Tensor> tensors;
   for (int i = 0; i < 5; ++i) tensors.push_back(at::full({1}, i));
-  const std::vector<FlatInput> back = flatten(schema_of(module), unflatten(example, tensors));
+  const std::vector<FlatInput> back =
+      flatten(schema_of(module), unflatten(schema_of(module), example, tensors));
   for (int i = 0; i < 5; ++i) EXPECT_EQ(back[i].tensor.item<int>(), i);
 }
 
@@ -221,25 +201,42 @@ TEST(Inputs, ErrorsNameInputExpectedGivenAndSignature) {
 }
 
 TEST(Inputs, FilesMustGoTogether) {
-  const torch::jit::Module module = module_of("def forward(self, x, n: int):\n    return x * n\n");
-  const auto text = [&](const at::Tensor& tensor, int n) {
-    const std::string a = save("a.pt", c10::ivalue::Tuple::create(at::ones({2, 3}), 1));
-    const std::string b = save("b.pt", c10::ivalue::Tuple::create(tensor, n));
+  const torch::jit::Module module = module_of(R"(
+def forward(self, x, v: Optional[int], mode: str, l: List[int], d: Dict[str, int]):
+    return x
+)");
+  c10::Dict<std::string, int64_t> dict, other_dict;
+  dict.insert("k", 1);
+  other_dict.insert("m", 1);
+  const auto text = [&](const at::Tensor& tensor, const c10::IValue& v = 1,
+                        const std::string& mode = "a", const c10::List<int64_t>& list = {1},
+                        const std::string& key = "k") {
+    const std::string a = save("a.pt", c10::ivalue::Tuple::create(at::ones({2, 3}), 1, "a",
+                                                                  c10::List<int64_t>({1}), dict));
+    const std::string b = save(
+        "b.pt", c10::ivalue::Tuple::create(tensor, v, mode, list, key == "k" ? dict : other_dict));
     std::string what = error_of([&] { make_examples(module, {.files = {a, b}}, {}); });
     for (size_t at; (at = what.find(testing::TempDir())) != std::string::npos;) {
       what.replace(at, testing::TempDir().size(), "");
     }
     return what;
   };
-  EXPECT_EQ(text(at::ones({2, 3}, at::kLong), 1),
-            "a.pt and b.pt do not go together: the dtypes of 'x' differ; one holds x float32[2,3], "
-            "n=1, the other x int64[2,3], n=1");
-  EXPECT_EQ(text(at::ones({2}), 1),
-            "a.pt and b.pt do not go together: the ranks of 'x' differ; one holds x float32[2,3], "
-            "n=1, the other x float32[2], n=1");
-  EXPECT_EQ(text(at::ones({2, 3}), 2),
-            "a.pt and b.pt do not go together: the values of 'n' differ, which become part of the "
-            "exported model; one holds x float32[2,3], n=1, the other x float32[2,3], n=2");
+  const auto refusal = [](const std::string& what, const std::string& x = "x float32[2,3]",
+                          const std::string& others = "v=1, mode=a") {
+    return "a.pt and b.pt do not go together: " + what +
+           "; one holds x float32[2,3], v=1, mode=a, the other " + x + ", " + others;
+  };
+  const at::Tensor x = at::ones({2, 3});
+  EXPECT_EQ(text(x.to(at::kLong)), refusal("the dtypes of 'x' differ", "x int64[2,3]"));
+  EXPECT_EQ(text(at::ones({2})), refusal("the ranks of 'x' differ", "x float32[2]"));
+  EXPECT_EQ(text(x, c10::IValue()),
+            refusal("'v' is None in one of them only, which becomes part of the exported model",
+                    "x float32[2,3]", "mode=a"));
+  EXPECT_EQ(text(x, 1, "b"),
+            refusal("the values of 'mode' differ, which become part of the exported model",
+                    "x float32[2,3]", "v=1, mode=b"));
+  EXPECT_EQ(text(x, 1, "a", {1, 2}), refusal("the lengths of 'l' differ"));
+  EXPECT_EQ(text(x, 1, "a", {1}, "m"), refusal("the keys of 'd', or their order, differ"));
 }
 
 // ---- traced inputs

@@ -124,7 +124,8 @@ def check_weights(
 
 
 # ---- numbers -----------------------------------------------------------------------------------------------
-Inputs = dict[str, torch.Tensor]
+# By argument: tensors, numbers, and lists, tuples and dicts of such.
+Inputs = dict[str, object]
 
 
 def other_sizes(first: Inputs, second: Inputs) -> list[Inputs]:
@@ -163,12 +164,21 @@ def make_like(example: torch.Tensor, shape: list[int], generator: torch.Generato
 def flatten(value, name: str = "output") -> list[tuple[str, torch.Tensor]]:
     if isinstance(value, torch.Tensor):
         return [(name, value)]
+    if isinstance(value, (bool, int, float)):
+        return [(name, torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None))]
     items = value.items() if isinstance(value, dict) else enumerate(value)
     return list(itertools.chain.from_iterable(flatten(item, str(key)) for key, item in items))
 
 
-def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().numpy()
+def to_numpy(value: torch.Tensor | int | float | bool) -> np.ndarray:
+    return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def at(inputs: Inputs, name: str) -> torch.Tensor | int | float | bool:
+    value = inputs
+    for key in name.split("."):
+        value = value[int(key)] if isinstance(value, (list, tuple)) else value[key]
+    return value
 
 
 class Session:
@@ -182,12 +192,12 @@ class Session:
         self.output_names = [o.name for o in self.session.get_outputs()]
 
     def __call__(self, inputs: Inputs) -> list[np.ndarray]:
-        return self.session.run(None, {n: to_numpy(inputs[n]) for n in self.input_names})
+        return self.session.run(None, {name: to_numpy(at(inputs, name)) for name in self.input_names})
 
 
 def check_numbers(session: Session, module: torch.jit.ScriptModule, inputs: Inputs) -> float:
     """Outputs of ONNX Runtime against the live module's. Returns the largest absolute difference."""
-    shapes = {name: list(tensor.shape) for name, tensor in inputs.items()}
+    shapes = {name: list(getattr(value, "shape", [])) for name, value in inputs.items()}
     with torch.no_grad():
         output = module(**inputs)
     expected = flatten(output)

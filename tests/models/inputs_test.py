@@ -6,9 +6,11 @@
 import pathlib
 import shutil
 import sys
+from typing import Tuple
 
 import onnx
 import torch
+from torch import Tensor, nn
 
 import checkpoints
 import checks
@@ -19,15 +21,24 @@ SPECS = [
 ]  # fmt: skip
 
 
-class Positions(torch.nn.Module):
+class Positions(nn.Module):
     """Takes no more than 300 of them. The table is large: finding that out must not need to read it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = torch.nn.Embedding(300, 128)
+        self.table = nn.Embedding(300, 128)
 
     def forward(self, x):
         return x + self.table(torch.arange(x.size(1)))
+
+
+class Scaled(nn.Module):
+    def forward(self, x: Tensor, n: int, scale: float, flag: bool) -> Tuple[Tensor, Tensor]:
+        if flag:
+            x = x * scale
+        for k in range(n):
+            x = x + k
+        return x[:, :n], x.repeat(n, 1)
 
 
 def dimensions(onnx_file: pathlib.Path) -> dict[str, list[str | int]]:
@@ -36,6 +47,31 @@ def dimensions(onnx_file: pathlib.Path) -> dict[str, list[str | int]]:
         value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         for value in model.graph.input
     }
+
+
+def check_numbers_as_inputs(command: str, output: pathlib.Path) -> None:
+    """They are inputs where the examples differ in them, or the specification has a type."""
+    scaled = output / "scaled.pt"
+    torch.jit.script(Scaled().eval()).save(str(scaled))
+    files = [output / f"scaled{k}.pt" for k in range(2)]
+    for file, n, flag in zip(files, (3, 4), (True, False)):
+        torch.save({"x": torch.randn(2, 3), "n": n, "scale": 0.5, "flag": flag}, file)
+    given = ["--inputs", files[0], "--inputs", files[1]]
+    made = ["--input", "x:float32[2,3]", "--input", "n:int=3", "--input", "scale=0.5", "--input", "flag:bool=true"]
+    for name, options in (("given", given), ("made", made)):
+        onnx_file = output / f"{name}.onnx"
+        checks.run(command, "export", scaled, "-o", onnx_file, *options, "--verify")
+        assert dimensions(onnx_file) == {"x": [2, 3], "n": [], "flag": []}, dimensions(onnx_file)
+        session, module = checks.Session(onnx_file), torch.jit.load(str(scaled))
+        for n, flag in ((7, True), (7, False), (1, False)):
+            inputs = {"x": torch.randn(2, 3), "n": n, "scale": 0.5, "flag": flag}
+            checks.check_numbers(session, module, inputs)
+        # One example tells nothing of what varies; the file does. It can hold numbers as tensors, too.
+        single = output / "single.pt"
+        torch.save({"x": torch.randn(2, 3), "n": torch.tensor(9), "scale": 0.5, "flag": True}, single)
+        verified = checks.run(command, "verify", onnx_file, "--model", scaled, "--inputs", single)
+        assert "x float32 [2, 3], n=9, flag=true" in verified.stdout, verified.stdout
+        checks.run(command, "validate", "--input", onnx_file, "--model", scaled, *given)
 
 
 def main(command: str, folder: str) -> None:
@@ -76,7 +112,6 @@ def main(command: str, folder: str) -> None:
     session, dims = export("static", *(spec.replace("seq=", "") for spec in SPECS))
     assert dims == {"input_ids": ["batch", 12], "attention_mask": ["batch", 12]}, dims
     checks.check_numbers(session, module, examples[0])
-
     # A size at which an index points outside of a table is none that the module runs at.
     positions = output / "positions.pt"
     torch.jit.script(Positions().eval()).save(str(positions))
@@ -86,6 +121,7 @@ def main(command: str, folder: str) -> None:
     dims = dimensions(onnx_file)["x"]
     assert isinstance(dims[0], str) and isinstance(dims[1], str) and dims[2] == 128, dims
     checks.check_numbers(checks.Session(onnx_file), torch.jit.load(str(positions)), {"x": torch.randn(3, 300, 128)})
+    check_numbers_as_inputs(command, output)
     shutil.rmtree(output)
 
 

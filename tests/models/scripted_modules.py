@@ -240,3 +240,41 @@ class WritesToViews(nn.Module):
         turned = y.transpose(0, 1)
         turned[0].zero_()
         return y, columns, turned.contiguous()
+
+
+# ---- numbers as inputs ---------------------------------------------------------------------------------------------
+@exported(
+    floats(2, 9) | {"n": 3, "scale": 0.5, "flip": False},
+    floats(4, 9) | {"n": 5, "scale": 2.0, "flip": True},
+    floats(1, 9) | {"n": 2, "scale": -3.0, "flip": True},
+    floats(3, 9) | {"n": 0, "scale": 1.5, "flip": False},
+)
+class Numbers(nn.Module):
+    """An int as number of iterations, slice and size; a float as factor; a bool that selects a branch."""
+
+    def forward(self, x: Tensor, n: int, scale: float, flip: bool) -> Tuple[Tensor, Tensor, Tensor, Tensor, float, int]:
+        y = x.half() * scale
+        if flip and n > 2:
+            x = x.flip(1)
+        elif scale > 1:
+            x = x + scale
+        for k in range(n):
+            x = x * 1.1 + k
+        steps = 0
+        while steps < n:
+            steps += 2
+        return x, y, x[:, :n], torch.zeros(n, 2, dtype=torch.int64) + torch.arange(2) * scale, float(n) / 2, steps
+
+
+@exported(
+    floats(4, 6) | {"sizes": [3, 2], "window": (1, 0.5)},
+    floats(8, 6) | {"sizes": [2, 4], "window": (2, 1.5)},
+    floats(6, 6) | {"sizes": [6, 3], "window": (3, -1.0)},
+)
+class NestedNumbers(nn.Module):
+    def forward(self, x: Tensor, sizes: List[int], window: Tuple[int, float]) -> Tuple[Tensor, Tensor, Tensor]:
+        width, factor = window
+        rows: List[Tensor] = []
+        for begin in range(x.size(0) - width):
+            rows.append(x[begin : begin + width].mean(0) * factor)
+        return x.view(-1, sizes[0], 6 // sizes[0]).sum(1), x.repeat(sizes), torch.stack(rows)
