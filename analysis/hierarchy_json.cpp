@@ -37,7 +37,7 @@ class HierarchyWriter {
     write_dags();
     write_validation();
     write_sharing(sharing_, json_);
-    if (!document_.unsupported.empty()) write_unsupported();
+    write_unsupported(document_.unsupported, json_);
     write_metrics();
     json_.end_object();
   }
@@ -123,21 +123,6 @@ class HierarchyWriter {
       json_.end_object();
     }
     json_.end_array();
-  }
-
-  void write_unsupported() {
-    json_.key("unsupported");
-    json_.begin_array();
-    for (const UnsupportedOperator& op : document_.unsupported) {
-      json_.begin_object();
-      json_.member("operator", op.key);
-      json_.member("reason", op.reason);
-      json_.member("approximated", op.approximated);
-      json_.member("places", op.places);
-      json_.end_object();
-    }
-    json_.end_array();
-    json_.member("missing_outputs", document_.missing_outputs);
   }
 
   void write_modules() {

@@ -69,6 +69,17 @@ analysis::Expectation expectation_of(const onnx::WrittenModel& written, const Pr
   return expectation;
 }
 
+analysis::Unsupported unsupported_of(const ExportResult& result) {
+  analysis::Unsupported unsupported{.missing_outputs = result.report.missing_outputs};
+  for (const lowering::UnsupportedOp& op : result.report.unsupported) {
+    unsupported.operators.push_back({op.key, op.reason, op.approximated, {}});
+    for (OriginId origin : op.places) {
+      unsupported.operators.back().places.push_back(lowering::place(result.program, origin));
+    }
+  }
+  return unsupported;
+}
+
 }  // namespace
 
 WrittenCheck::WrittenCheck(const onnx::WrittenModel& written, const Program& program,
@@ -111,13 +122,6 @@ size_t WrittenCheck::parameters() const {
 
 void WrittenCheck::write_sidecar(const std::string& path, const ExportOptions& options,
                                  const ExportResult& result) const {
-  std::vector<analysis::UnsupportedOperator> unsupported;
-  for (const lowering::UnsupportedOp& op : result.report.unsupported) {
-    unsupported.push_back({op.key, op.reason, op.approximated, {}});
-    for (OriginId origin : op.places) {
-      unsupported.back().places.push_back(lowering::place(program_, origin));
-    }
-  }
   const analysis::HierarchyDocument document{.index = index_,
                                              .program = program_,
                                              .hierarchy = hierarchy_,
@@ -125,8 +129,7 @@ void WrittenCheck::write_sidecar(const std::string& path, const ExportOptions& o
                                              .extraction = options.extraction,
                                              .include_metadata = options.include_metadata,
                                              .metrics = metrics_of(result),
-                                             .unsupported = std::move(unsupported),
-                                             .missing_outputs = result.report.missing_outputs};
+                                             .unsupported = unsupported_of(result)};
   onnx::PendingFile file(path);
   if (path.ends_with(".gz")) {
     GzipFile gzip(file);
@@ -142,6 +145,7 @@ void WrittenCheck::write_report(const ExportResult& result) const {
   const analysis::ModelSummary summary = analysis::summarize(file_, program_, hierarchy_);
   analysis::ReportContents contents{.models = {&summary},
                                     .check = &check_,
+                                    .unsupported = unsupported_of(result),
                                     .metrics = metrics_of(result),
                                     .notes = result.diagnostics};
   for (const NumericRun& run : result.report.numbers)
