@@ -37,6 +37,7 @@ class HierarchyWriter {
     write_dags();
     write_validation();
     write_sharing(sharing_, json_);
+    write_unsupported(document_.unsupported, json_);
     write_metrics();
     json_.end_object();
   }

@@ -141,6 +141,7 @@ class ReportDataWriter {
     if (contents_.comparison) write_comparison_data();
     if (contents_.check) write_validation(*contents_.check);
     write_numbers();
+    write_unsupported(contents_.unsupported, json_);
     json_.key("metrics");
     json_.begin_object();
     for (const auto& [name, number] : contents_.metrics) json_.member(name, number);

@@ -11,6 +11,7 @@
 #include "analysis/json_writer.h"
 #include "analysis/model_summary.h"
 #include "analysis/numeric.h"
+#include "analysis/unsupported.h"
 
 namespace modelexport::analysis {
 
@@ -23,6 +24,7 @@ struct ReportContents {
     const std::vector<Difference>* outputs = nullptr;
   };
   std::vector<Run> numbers;
+  Unsupported unsupported = {};  // what the first model's file lacks
   std::vector<std::pair<std::string, double>> metrics;
   std::vector<std::string> notes;  // what the user should know
 };

@@ -69,6 +69,17 @@ analysis::Expectation expectation_of(const onnx::WrittenModel& written, const Pr
   return expectation;
 }
 
+analysis::Unsupported unsupported_of(const ExportResult& result) {
+  analysis::Unsupported unsupported{.missing_outputs = result.report.missing_outputs};
+  for (const lowering::UnsupportedOp& op : result.report.unsupported) {
+    unsupported.operators.push_back({op.key, op.reason, op.approximated, {}});
+    for (OriginId origin : op.places) {
+      unsupported.operators.back().places.push_back(lowering::place(result.program, origin));
+    }
+  }
+  return unsupported;
+}
+
 }  // namespace
 
 WrittenCheck::WrittenCheck(const onnx::WrittenModel& written, const Program& program,
@@ -110,14 +121,15 @@ size_t WrittenCheck::parameters() const {
 }
 
 void WrittenCheck::write_sidecar(const std::string& path, const ExportOptions& options,
-                                 const std::vector<std::pair<std::string, double>>& metrics) const {
+                                 const ExportResult& result) const {
   const analysis::HierarchyDocument document{.index = index_,
                                              .program = program_,
                                              .hierarchy = hierarchy_,
                                              .check = check_,
                                              .extraction = options.extraction,
                                              .include_metadata = options.include_metadata,
-                                             .metrics = metrics};
+                                             .metrics = metrics_of(result),
+                                             .unsupported = unsupported_of(result)};
   onnx::PendingFile file(path);
   if (path.ends_with(".gz")) {
     GzipFile gzip(file);
@@ -133,8 +145,9 @@ void WrittenCheck::write_report(const ExportResult& result) const {
   const analysis::ModelSummary summary = analysis::summarize(file_, program_, hierarchy_);
   analysis::ReportContents contents{.models = {&summary},
                                     .check = &check_,
+                                    .unsupported = unsupported_of(result),
                                     .metrics = metrics_of(result),
-                                    .notes = program_.warnings};
+                                    .notes = result.diagnostics};
   for (const NumericRun& run : result.report.numbers)
     contents.numbers.push_back({run.inputs, &run.outputs});
   onnx::PendingFile file(result.model.report);

@@ -36,7 +36,7 @@ class WrittenCheck {
 
   // hierarchy.json, compressed by gzip if the path ends in .gz.
   void write_sidecar(const std::string& path, const ExportOptions& options,
-                     const std::vector<std::pair<std::string, double>>& metrics) const;
+                     const ExportResult& result) const;
 
   // report.html, with the numbers, metrics and warnings of the export, to result.model.report.
   void write_report(const ExportResult& result) const;

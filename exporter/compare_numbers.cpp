@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -16,6 +17,7 @@ namespace modelexport {
 namespace {
 
 constexpr size_t kOtherSizes = 3;
+constexpr size_t kCallsInARow = 3;
 
 // Sizes to try, by symbol. What the examples differ by is a change that the module takes; several
 // times that keeps sums of sizes right. The others change one symbol at a time.
@@ -134,15 +136,18 @@ class NumberComparison {
  public:
   NumberComparison(const frontend::LiveModule& module, const Program& program,
                    const std::string& onnx_path, const std::string& runtime)
-      : module_(module), steps_(program), session_(onnx_path, {.library = runtime}) {}
+      : module_(module),
+        program_(program),
+        steps_(program),
+        session_(onnx_path, {.library = runtime}) {}
 
-  void compare(std::vector<HostValue> inputs) { compare(inputs, module_.run(inputs)); }
+  void compare(const std::vector<HostValue>& inputs) { compare(inputs, run(inputs)); }
 
   // Inputs that the module may not take: false if it raises.
   bool try_compare(const std::vector<HostValue>& inputs) {
-    std::vector<HostValue> expected;
+    Calls expected;
     try {
-      expected = module_.run(inputs);
+      expected = run(inputs);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::usage) throw;
       return false;
@@ -154,19 +159,81 @@ class NumberComparison {
   std::vector<NumericRun> take() { return std::move(runs_); }
 
  private:
-  void compare(const std::vector<HostValue>& inputs, const std::vector<HostValue>& expected) {
-    const std::vector<HostValue> found = session_.run(named(inputs));
-    auto differences = analysis::compare(expected, found, {});
-    for (size_t i = 0; i < std::min(expected.size(), found.size()); ++i) {
-      if (expected[i].is_sequence || i >= differences.size() || differences[i].matches) continue;
-      const HostTensor& tensor = expected[i].tensors[0];
-      const Step step = steps_.of(i, tensor);
-      if (step.size == 0) continue;
-      const double atol = step.size * 1.001;  // and what rounding adds
-      differences[i] = analysis::compare(tensor, found[i].tensors[0], {.atol = atol});
-      differences[i].allowed = step.reason;
+  using Calls = std::vector<std::vector<HostValue>>;  // the outputs of each
+
+  // Once, or, for a file that takes the module's state in and gives it back, several times in a
+  // row.
+  Calls run(const std::vector<HostValue>& inputs) const {
+    return module_.run_in_a_row(inputs, module_.state().empty() ? 1 : kCallsInARow);
+  }
+
+  void compare(const std::vector<HostValue>& inputs, const Calls& expected) {
+    std::vector<HostValue> taken = named(inputs), state = module_.state();
+    const size_t given = taken.size();
+    for (size_t call = 0; call < expected.size(); ++call) {
+      taken.resize(given);
+      taken.insert(taken.end(), state.begin(), state.end());
+      name_state(taken);
+      const std::vector<HostValue> found = session_.run(taken);
+      std::string text = describe_inputs(inputs);
+      if (expected.size() > 1) text += fmt::format(", call {} of {}", call + 1, expected.size());
+      runs_.push_back({std::move(text), differences(expected[call], found)});
+      state.assign(found.end() - static_cast<ptrdiff_t>(std::min(found.size(), state.size())),
+                   found.end());
     }
-    runs_.push_back({describe_inputs(inputs), std::move(differences)});
+  }
+
+  // State comes last, both in and out, in the same order.
+  void name_state(std::vector<HostValue>& inputs) const {
+    size_t next = inputs.size();
+    for (auto port = program_.inputs.rbegin(); port != program_.inputs.rend() && next > 0; ++port) {
+      if (!port->state.empty()) inputs[--next].name = port->name;
+    }
+  }
+
+  std::vector<analysis::Difference> differences(const std::vector<HostValue>& expected,
+                                                const std::vector<HostValue>& found) const {
+    const std::vector<size_t> positions = positions_in_file(expected.size());
+    std::vector<HostValue> wanted;
+    for (const size_t position : positions) wanted.push_back(expected[position]);
+    const size_t pairs = std::min(wanted.size(), found.size());
+    for (size_t i = 0; i < pairs; ++i) wanted[i].name = found[i].name;  // the module's have none
+    auto differences = analysis::compare(wanted, found, {});
+    for (analysis::Difference& difference : differences) {
+      for (size_t i = 0; i < pairs && !difference.matches; ++i) {
+        if (wanted[i].is_sequence || found[i].is_sequence || wanted[i].name != difference.name)
+          continue;
+        allow_step(difference, steps_.of(positions[i], wanted[i].tensors[0]), wanted[i].tensors[0],
+                   found[i].tensors[0]);
+        break;
+      }
+    }
+    return differences;
+  }
+
+  static void allow_step(analysis::Difference& difference, const Step& step,
+                         const HostTensor& expected, const HostTensor& found) {
+    if (step.size == 0) return;
+    const double atol = step.size * 1.001;  // and what rounding adds
+    difference = analysis::compare(expected, found, {.atol = atol});
+    difference.name = expected.name;
+    difference.allowed = step.reason;
+  }
+
+  // Of the module's `count` outputs, those that the file has, where it lacks some (--on-unsupported
+  // skip).
+  std::vector<size_t> positions_in_file(size_t count) const {
+    std::vector<size_t> all(count), kept;
+    std::iota(all.begin(), all.end(), size_t{0});
+    if (session_.outputs().size() >= count) return all;
+    for (const runtime::PortInfo& output : session_.outputs()) {
+      const auto port =
+          std::find_if(program_.outputs.begin(), program_.outputs.end(),
+                       [&](const Port& candidate) { return candidate.name == output.name; });
+      if (port == program_.outputs.end() || port->position >= count) return all;
+      kept.push_back(port->position);
+    }
+    return kept;
   }
 
   // Another exporter's file may call the inputs differently.
@@ -182,6 +249,7 @@ class NumberComparison {
   }
 
   const frontend::LiveModule& module_;
+  const Program& program_;
   const QuantizationSteps steps_;
   runtime::Session session_;
   std::vector<NumericRun> runs_;

@@ -82,8 +82,10 @@ analysis::ModelSummary describe_as_onnx(const std::string& checkpoint,
                                         const DescribeOptions& options, int opset) {
   LiveModule module(checkpoint, options.load_library);
   module.set_examples(options.inputs);
-  const Program program = trace(module);
-  const graph::Graph graph = lower_program(program, opset);
+  const lowering::Lowerings lowerings = read_lowerings(options.load_lowerings, options.ops, opset);
+  Program program = trace(module, lowerings);
+  const lowering::Options how{opset, lowering::OnUnsupported::raise, lowerings};
+  const graph::Graph graph = lower_program(program, how).graph;
   const tagging::Hierarchy hierarchy(program, {options.include_torch_nn});
   const tagging::Tagger tagger(program, hierarchy);
   const onnx::ModelFile file = onnx::view_of(graph, program, annotations_of(tagger, graph));

@@ -22,6 +22,7 @@ ModelPath find_model(const std::string& path);
 struct DescribeOptions {
   frontend::InputOptions inputs;
   std::vector<std::string> load_library;
+  std::vector<std::string> ops, load_lowerings;  // of describe_as_onnx
   bool include_torch_nn = false;
   // false: a checkpoint's large weights are not read, the module runs on zeros in their place.
   bool read_weights = true;

@@ -1,6 +1,7 @@
 #include "exporter/export.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -11,7 +12,6 @@
 #include "exporter/check_written.h"
 #include "exporter/error.h"
 #include "exporter/lower_program.h"
-#include "exporter/lowering/registry.h"
 #include "exporter/onnx/writer.h"
 #include "tagging/hierarchy.h"
 
@@ -63,6 +63,33 @@ std::string sidecar_path(const std::string& output, const ExportOptions& options
       .string();
 }
 
+bool can_be_run(const ExportReport& report) {
+  return std::none_of(report.unsupported.begin(), report.unsupported.end(),
+                      [](const lowering::UnsupportedOp& op) { return op.approximated; });
+}
+
+std::string describe_unsupported(const ExportResult& result, const ExportOptions& options) {
+  const ExportReport& report = result.report;
+  std::vector<lowering::UnsupportedOp> kept, left_out;
+  for (const lowering::UnsupportedOp& op : report.unsupported) {
+    (op.approximated ? kept : left_out).push_back(op);
+  }
+  std::string text = "the file is not the whole module (exit code 3)\n";
+  if (!left_out.empty()) {
+    text += "left out, with all that depends on them:\n" + lowering::list(left_out, result.program);
+  }
+  if (!report.missing_outputs.empty()) {
+    text += fmt::format("outputs that are missing: {}\n", fmt::join(report.missing_outputs, ", "));
+  }
+  if (!kept.empty()) {
+    text += "nodes that stand for operators, and cannot be run:\n" +
+            lowering::list(kept, result.program);
+  }
+  if (options.verify && !kept.empty()) text += "numbers were not compared\n";
+  text.pop_back();
+  return text;
+}
+
 // "writing 3.2 of 16.1 GB"
 onnx::WeightWriter::Progress weight_progress(const ExportOptions& options) {
   if (!options.progress) return {};
@@ -101,9 +128,9 @@ std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& resul
           {"weight_bytes_written", number(result.model.data_bytes)}};
 }
 
-Program trace(frontend::LiveModule& module) {
+Program trace(frontend::LiveModule& module, const lowering::Lowerings& lowerings) {
   try {
-    return module.trace(lowering::is_lowered);
+    return module.trace([&](const std::string& key) { return lowerings.is_lowered(key); });
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::usage) throw;
     throw Error(ErrorKind::usage,
@@ -123,10 +150,12 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
     const Stage stage(options, "loading", metrics.load_time);
     return frontend::LiveModule(path, options.load_library);
   }();
+  const lowering::Lowerings lowerings =
+      read_lowerings(options.load_lowerings, options.ops, options.opset);
   {
     const Stage stage(options, "running the module", metrics.analysis_time);
     module.set_examples(options.inputs);
-    result.program = trace(module);
+    result.program = trace(module, lowerings);
   }
   const std::string output = options.output.empty()
                                  ? std::filesystem::path(path).replace_extension(".onnx").string()
@@ -135,7 +164,11 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   writer.start_weights(onnx::tensors_in_use(result.program));
   {
     const Stage stage(options, "lowering", metrics.export_time);
-    result.graph = lower_program(result.program, options.opset);
+    LoweredProgram lowered =
+        lower_program(result.program, {options.opset, options.on_unsupported, lowerings});
+    result.graph = std::move(lowered.graph);
+    result.report.unsupported = std::move(lowered.unsupported);
+    result.report.missing_outputs = std::move(lowered.missing_outputs);
   }
   const tagging::Hierarchy hierarchy = [&] {
     const Stage stage(options, "tagging", metrics.tag_injection_time);
@@ -160,9 +193,13 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   result.report.parameters = check.parameters();
   result.report.parameter_bytes = check.parameter_bytes();
   result.report.validation_success_rate = check.success_rate();
-  if (options.verify) {
+  if (options.verify && can_be_run(result.report)) {
     const Stage stage(options, "verifying", metrics.verify_time);
     result.report.numbers = compare_numbers(module, result.program, output, options.runtime);
+  }
+  result.diagnostics = result.program.warnings;
+  if (!result.report.unsupported.empty()) {
+    result.diagnostics.push_back(describe_unsupported(result, options));
   }
   const auto measure = [&] {
     metrics.total_time = seconds_since(begin);
@@ -172,13 +209,12 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
     const Stage stage(options, "reporting", metrics.report_time);
     measure();
     result.model.hierarchy = sidecar_path(output, options);
-    check.write_sidecar(result.model.hierarchy, options, metrics_of(result));
+    check.write_sidecar(result.model.hierarchy, options, result);
     result.model.report = options.report;
     if (!options.report.empty()) check.write_report(result);
   }
   check.require(options.validation);
   measure();
-  result.diagnostics = result.program.warnings;
   return result;
 }
 

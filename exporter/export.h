@@ -20,6 +20,7 @@
 #include "analysis/numeric.h"
 #include "exporter/frontend/live_module.h"
 #include "exporter/graph/graph.h"
+#include "exporter/lowering/lower.h"
 #include "exporter/program/program.h"
 #include "tagging/tags.h"
 
@@ -40,10 +41,13 @@ struct ValidationOptions {
 
 // Each has the name of its command-line option.
 struct ExportOptions {
-  std::string output;                     // default: the checkpoint's path, ending in .onnx
-  frontend::InputOptions inputs;          // --inputs, --input, --dynamic auto, --seed
-  std::vector<std::string> load_library;  // custom operators
-  int opset = 20;                         // 17..23
+  std::string output;                       // default: the checkpoint's path, ending in .onnx
+  frontend::InputOptions inputs;            // --inputs, --input, --dynamic auto, --seed
+  std::vector<std::string> load_library;    // custom operators: with their code...
+  std::vector<std::string> ops;             // ...what they become (ops_file.h)...
+  std::vector<std::string> load_lowerings;  // ...or how they are lowered (lowering/plugin.h)
+  lowering::OnUnsupported on_unsupported = lowering::OnUnsupported::raise;
+  int opset = 20;  // 17..23
   Weights weights = Weights::external;
   bool include_torch_nn = false;    // torch.nn modules have a part in hierarchy_tag
   analysis::DagOptions extraction;  // of hierarchy.json
@@ -96,6 +100,9 @@ struct ExportReport {
   uint64_t parameter_bytes = 0;
   double validation_success_rate = 0;  // of all checks made, 0..1
   std::vector<NumericRun> numbers;     // empty unless asked for
+  // Operators that are not in the file, or only in name (--on-unsupported), and what is lost.
+  std::vector<lowering::UnsupportedOp> unsupported;
+  std::vector<std::string> missing_outputs;
 };
 
 struct ExportResult {
@@ -111,9 +118,9 @@ std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& resul
 
 ExportResult export_checkpoint(const std::string& path, const ExportOptions& options);
 
-// LiveModule::trace; where the module raises, the error also says what it was given and what it
-// takes.
-Program trace(frontend::LiveModule& module);
+// LiveModule::trace, with `lowerings` for what need not be taken apart; where the module raises, the
+// error also says what it was given and what it takes.
+Program trace(frontend::LiveModule& module, const lowering::Lowerings& lowerings = {});
 
 // "input_ids int64 [2, 16], attention_mask int64 [2, 16], steps=4"
 std::string describe_inputs(const std::vector<HostValue>& inputs);

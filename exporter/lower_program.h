@@ -1,15 +1,31 @@
 // The steps between a program and a file: the named graph, and what each part of it is tagged with.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "exporter/graph/graph.h"
+#include "exporter/lowering/lower.h"
 #include "exporter/onnx/writer.h"
 #include "exporter/program/program.h"
 #include "tagging/tags.h"
 
 namespace modelexport {
 
-// Lowers, simplifies and names. Throws Error{unsupported} with all operators that have no lowering.
-graph::Graph lower_program(const Program& program, int opset);
+// What the user adds: of shared libraries (lowering/plugin.h), and before those of YAML files
+// (ops_file.h). Throws Error{usage}.
+lowering::Lowerings read_lowerings(const std::vector<std::string>& libraries,
+                                   const std::vector<std::string>& ops_files, int opset);
+
+struct LoweredProgram {
+  graph::Graph graph;
+  std::vector<lowering::UnsupportedOp> unsupported;  // with OnUnsupported::raise: none
+  std::vector<std::string> missing_outputs;          // no longer outputs of the program either
+};
+
+// Lowers, simplifies and names. Throws Error{unsupported} with all operators that have no lowering,
+// if there are any and `options` say so, or if no output is left without them.
+LoweredProgram lower_program(Program& program, const lowering::Options& options);
 
 // Both must outlive the result.
 onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Graph& graph);

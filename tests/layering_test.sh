@@ -17,7 +17,7 @@ forbid() {
     sed "s|^|$1 header outside of ${2//|/, }: |" >>"$violations"
 }
 
-forbid LibTorch 'exporter/frontend|models|tests/ops|tests/models|tests/frontend' \
+forbid LibTorch 'exporter/frontend|models|tests/ops|tests/models|tests/frontend|tests/custom_ops' \
   '(torch|ATen|c10|caffe2)/'
 forbid protobuf 'exporter/onnx' '(google/protobuf|onnx)/'
 # Lower layers do not know higher ones.

@@ -19,6 +19,7 @@ function start() {
   if (data.comparison) views.differences = ['Differences', badge(withCommas(data.comparison.differences), data.comparison.same ? 'good' : 'warn')];
   if (shown.raw.sharing.parameters.length > 0 || !data.comparison) views.sharing = ['Sharing', badge(withCommas(shown.raw.sharing.parameters.length), '')];
   if (data.validation) views.validation = ['Validation', badge(data.validation.findings.length === 0 ? '✓' : withCommas(data.validation.findings.length), data.validation.findings.length === 0 ? 'good' : 'bad')];
+  if (data.unsupported) views.unsupported = ['Unsupported', badge(withCommas(data.unsupported.length), 'bad')];
   if (data.numbers.length > 0) {
     const holds = data.numbers.every((run) => run.outputs.every(([, matches]) => matches));
     views.numbers = ['Numbers', badge(holds ? '✓' : '✗', holds ? 'good' : 'bad')];
@@ -49,7 +50,7 @@ function start() {
     const contents = {
       module: () => [...(data.comparison ? differencesOf(data, models, current, goTo) : []), ...moduleDetails(current.model, current.module, state, go)],
       differences: () => differencesView(data, models, goTo), sharing: () => sharingView(shown), validation: () => validationView(data),
-      numbers: () => numbersView(data), about: () => aboutView(data, models),
+      unsupported: () => unsupportedView(data), numbers: () => numbersView(data), about: () => aboutView(data, models),
     };
     $('content').replaceChildren(...contents[name]());
     $('content').scrollTop = 0;
@@ -93,7 +94,7 @@ function start() {
     if (views[address.get('view')]) return show(address.get('view'));
     const id = shown.byPath.get(address.get('module') ?? '');
     if (address.has('module') && id !== undefined) return tree.choose(`${shown.index}:${id}`);
-    show(data.comparison ? 'differences' : data.validation?.findings.length ? 'validation' : 'module');
+    show(data.comparison ? 'differences' : data.unsupported ? 'unsupported' : data.validation?.findings.length ? 'validation' : 'module');
   };
   window.addEventListener('hashchange', read);
   read();

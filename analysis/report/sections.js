@@ -31,6 +31,14 @@ function validationView(data) {
   return out;
 }
 
+function unsupportedView(data) {
+  const out = [element('h2', {}, 'Unsupported'), element('div', {class: 'status bad'}, `The file is not the whole module: ${counted(data.unsupported.length, 'operator')} could not be exported`),
+    table([['operator'], ['why'], ['in the file'], ['where']], data.unsupported.map(({operator, reason, approximated, places}) =>
+      [code(operator), reason, element('span', {class: 'chip removed'}, approximated ? 'a node that cannot be run' : 'left out'), element('div', {}, places.map((place) => element('div', {}, place)))]))];
+  if (data.missing_outputs.length > 0) out.push(element('h3', {}, 'Outputs that are missing'), ...data.missing_outputs.map((name) => element('div', {}, code(name))));
+  return out;
+}
+
 function numbersView(data) {
   const outputs = data.numbers.flatMap((run) => run.outputs);
   const holds = outputs.every(([, matches]) => matches);

@@ -99,12 +99,18 @@ nlohmann::ordered_json run_job(const Job& job) {
     check_model_file(job.model);
     const ExportResult result = export_checkpoint(job.model, job.options);
     require_match(result.report.numbers);
-    return {{"id", job.id},
-            {"status", "ok"},
-            {"output", result.model.onnx},
-            {"metrics", metrics_json(result)},
-            {"diagnostics", result.diagnostics},
-            {"exit_code", 0}};
+    const int exit_code = exit_code_of(result);
+    nlohmann::ordered_json report = {{"id", job.id},
+                                     {"status", exit_code == 0 ? "ok" : "unsupported"},
+                                     {"output", result.model.onnx},
+                                     {"metrics", metrics_json(result)},
+                                     {"diagnostics", result.diagnostics},
+                                     {"exit_code", exit_code}};
+    if (exit_code != 0) {
+      report["unsupported"] = unsupported_json(result);
+      report["missing_outputs"] = result.report.missing_outputs;
+    }
+    return report;
   } catch (const Error& error) {
     return failure(job, error.kind(), error.what());
   } catch (const std::exception& error) {

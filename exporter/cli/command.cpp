@@ -85,6 +85,12 @@ void declare_example_settings(Settings& settings, ExportOptions& options) {
   settings.add_choice("dynamic", "find the dynamic dimensions by running the module at other sizes",
                       {"none", "auto"},
                       [&options](size_t index) { options.inputs.dynamic_auto = index == 1; });
+  settings.add_choice(
+      "state",
+      "what forward changes of the module itself (caches, counters): a warning, or inputs and "
+      "outputs of the model",
+      {"warn", "inputs-outputs"},
+      [&options](size_t index) { options.inputs.state_as_ports = index == 1; });
   settings.add("seed", options.inputs.seed, "of made-up inputs");
   settings.add("load-library", options.load_library, "shared library with custom operators");
 }
@@ -97,12 +103,26 @@ void declare_input_settings(Settings& settings, ExportOptions& options) {
   declare_example_settings(settings, options);
 }
 
+void declare_lowering_settings(Settings& settings, ExportOptions& options) {
+  settings.add("ops", options.ops,
+               "YAML file that maps custom operators to ONNX operators or functions");
+  settings.add("load-lowerings", options.load_lowerings,
+               "shared library with lowerings of custom operators");
+}
+
 void declare_runtime_setting(Settings& settings, ExportOptions& options) {
   settings.add("runtime", options.runtime, "libonnxruntime.so, or the folder that holds it");
 }
 
 void declare_export_settings(Settings& settings, ExportOptions& options) {
   declare_input_settings(settings, options);
+  declare_lowering_settings(settings, options);
+  settings.add_choice("on-unsupported",
+                      "operators that cannot be exported: an error that lists them, left out with "
+                      "all that depends on them, or kept as nodes of another domain; exit code 3",
+                      {"raise", "skip", "approximate"}, [&options](size_t index) {
+                        options.on_unsupported = static_cast<lowering::OnUnsupported>(index);
+                      });
   settings.add("opset", options.opset, "target opset", 17, 23);
   settings.add_choice("weights", "where the weights go", {"external", "embed", "in-place"},
                       [&options](size_t index) { options.weights = static_cast<Weights>(index); });

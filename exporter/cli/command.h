@@ -73,6 +73,7 @@ struct LiveCommand {
 void declare_example_settings(Settings& settings,
                               ExportOptions& options);  // all inputs but --input
 void declare_input_settings(Settings& settings, ExportOptions& options);
+void declare_lowering_settings(Settings& settings, ExportOptions& options);
 void declare_runtime_setting(Settings& settings, ExportOptions& options);
 void declare_export_settings(Settings& settings, ExportOptions& options);
 // Those that have a section in files: extraction, validation, output; and those of validation

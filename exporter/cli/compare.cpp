@@ -78,6 +78,8 @@ struct CompareCommand {
   DescribeOptions describe_options() const {
     return {.inputs = options.inputs,
             .load_library = options.load_library,
+            .ops = options.ops,
+            .load_lowerings = options.load_lowerings,
             .include_torch_nn = options.include_torch_nn};
   }
 
@@ -90,7 +92,9 @@ struct CompareCommand {
     try {
       return describe_as_onnx(checkpoint, options, static_cast<int>(file.opset));
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::usage && error.kind() != ErrorKind::unsupported) throw;
+      const bool is_mapped = !options.ops.empty() || !options.load_lowerings.empty();
+      const bool may_be_usage = error.kind() == ErrorKind::usage && !is_mapped;
+      if (!may_be_usage && error.kind() != ErrorKind::unsupported) throw;
       notes.push_back(fmt::format("modules and parameters only, because {} cannot be exported: {}",
                                   checkpoint, error.what()));
     }
@@ -132,6 +136,7 @@ void add_compare_command(CLI::App& app, int& exit_code) {
       ->type_name("FILE");
   Settings& settings = command->settings;
   declare_input_settings(settings, command->options);
+  declare_lowering_settings(settings, command->options);
   settings.add("values", command->values, "do not compare what parameters hold");
   settings.add_choice("format", "of what is printed", {"text", "markdown"},
                       [command = command.get()](size_t index) {

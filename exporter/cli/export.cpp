@@ -22,7 +22,7 @@ struct ExportCommand {
   Settings settings;
   ConfigOption config;
 
-  void run() {
+  int run() {
     config.read_into(settings);
     check_model_file(model);
     const ExportResult result = export_showing_progress(console, model, options);
@@ -32,12 +32,13 @@ struct ExportCommand {
     if (console.json) fmt::print("{}\n", result_json(result).dump(2));
     print_summary(console, result, options.extraction.max_depth);
     require_match(result.report.numbers);
+    return exit_code_of(result);
   }
 };
 
 }  // namespace
 
-void add_export_command(CLI::App& app, int&) {
+void add_export_command(CLI::App& app, int& exit_code) {
   CLI::App* sub = app.add_subcommand("export", "Export a TorchScript checkpoint to tagged ONNX");
   auto command = std::make_shared<ExportCommand>();
   add_model_option(*sub, command->model);
@@ -59,7 +60,7 @@ void add_export_command(CLI::App& app, int&) {
       "  modelexport export bert.pt --input 'input_ids:int64[batch=2,seq=16]=range(0,30522)' \\\n"
       "                             --input 'attention_mask:int64[batch,seq]'\n"
       "  modelexport export vit.pt --dynamic auto --opset 23 --weights in-place");
-  sub->callback([command] { command->run(); });
+  sub->callback([command, &exit_code] { exit_code = command->run(); });
 }
 
 }  // namespace modelexport::cli

@@ -22,7 +22,7 @@ struct ExtractCommand {
   Settings settings;
   ConfigOption config;
 
-  void run() {
+  int run() {
     config.read_into(settings);
     check_model_file(model);
     make_folder();
@@ -34,6 +34,7 @@ struct ExtractCommand {
     if (console.json) fmt::print("{}\n", result_json(result).dump(2));
     print_summary(console, result, options.extraction.max_depth);
     require_match(result.report.numbers);
+    return exit_code_of(result);
   }
 
   void make_folder() const {
@@ -52,7 +53,7 @@ struct ExtractCommand {
 
 }  // namespace
 
-void add_extract_command(CLI::App& app, int&) {
+void add_extract_command(CLI::App& app, int& exit_code) {
   CLI::App* sub = app.add_subcommand(
       "extract", "Export a checkpoint into a folder, with its whole analysis and a report");
   auto command = std::make_shared<ExtractCommand>();
@@ -71,7 +72,7 @@ void add_extract_command(CLI::App& app, int&) {
       "  modelexport extract --model bert.pt --output results/bert --verify\n"
       "  modelexport extract --model bert.pt --output results/bert --config extraction.yaml\n"
       "  modelexport validate --input results/bert --model bert.pt");
-  sub->callback([command] { command->run(); });
+  sub->callback([command, &exit_code] { exit_code = command->run(); });
 }
 
 }  // namespace modelexport::cli

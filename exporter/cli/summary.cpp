@@ -98,8 +98,29 @@ nlohmann::ordered_json result_json(const ExportResult& result) {
   if (!result.model.data.empty()) json["model"]["data"] = result.model.data;
   if (!result.model.hierarchy.empty()) json["model"]["hierarchy"] = result.model.hierarchy;
   if (!result.model.report.empty()) json["model"]["report"] = result.model.report;
+  if (!result.report.unsupported.empty()) {
+    json["unsupported"] = unsupported_json(result);
+    json["missing_outputs"] = result.report.missing_outputs;
+  }
   if (!result.report.numbers.empty()) json["numbers"] = numbers_json(result.report.numbers);
   return json;
+}
+
+nlohmann::ordered_json unsupported_json(const ExportResult& result) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const lowering::UnsupportedOp& op : result.report.unsupported) {
+    nlohmann::ordered_json places = nlohmann::ordered_json::array();
+    for (OriginId origin : op.places) places.push_back(lowering::place(result.program, origin));
+    list.push_back({{"operator", op.key},
+                    {"reason", op.reason},
+                    {"approximated", op.approximated},
+                    {"places", std::move(places)}});
+  }
+  return list;
+}
+
+int exit_code_of(const ExportResult& result) {
+  return result.report.unsupported.empty() ? 0 : static_cast<int>(ErrorKind::unsupported);
 }
 
 void print_numbers(const Console& console, const std::vector<NumericRun>& runs) {

@@ -19,6 +19,10 @@ nlohmann::ordered_json metrics_json(const ExportResult& result);
 // The whole: model (files), metrics, numbers, diagnostics.
 nlohmann::ordered_json result_json(const ExportResult& result);
 nlohmann::ordered_json numbers_json(const std::vector<NumericRun>& runs);
+nlohmann::ordered_json unsupported_json(const ExportResult& result);
+
+// 0, or 3 for a file that is not the whole module (--on-unsupported).
+int exit_code_of(const ExportResult& result);
 
 // Module tree, files, tags, checks, time.
 void print_summary(const Console& console, const ExportResult& result, int max_depth);

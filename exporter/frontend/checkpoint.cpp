@@ -16,6 +16,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <regex>
 #include <stdexcept>
 
 #include "exporter/error.h"
@@ -220,6 +221,20 @@ bool is_sound_zip(const Mapping& mapping) {
   }
 }
 
+// What LibTorch says of a checkpoint that it cannot load, or what to do about it.
+std::string explain_failure(const std::string& what) {
+  for (const auto& [pattern, kind] :
+       {std::pair(R"(Unknown builtin op: ([\w:]+))", "operator"),
+        std::pair(R"(Unknown type name '?__torch__\.torch\.classes\.([\w.]+))", "class")}) {
+    std::smatch match;
+    if (!std::regex_search(what, match, std::regex(pattern))) continue;
+    return fmt::format(
+        "it uses the custom {} {}; load the library that has it with --load-library LIB.so", kind,
+        match[1].str());
+  }
+  return "damaged, or of a version that LibTorch cannot read: " + what;
+}
+
 // What a zip archive that is not a TorchScript checkpoint is, and what to do with it.
 std::string explain_archive(PyTorchStreamReader& reader) {
   const auto records = reader.getAllRecords();
@@ -323,11 +338,9 @@ Checkpoint load_checkpoint(const std::string& path) {
     auto traced_inputs = loader.traced_inputs();
     return {path, mapping, std::move(module), std::move(traced_inputs)};
   } catch (const c10::Error& error) {
-    unreadable(path, fmt::format("damaged, or of a version that LibTorch cannot read: {}",
-                                 error.what_without_backtrace()));
+    unreadable(path, explain_failure(error.what_without_backtrace()));
   } catch (const std::exception& error) {
-    unreadable(path,
-               fmt::format("damaged, or of a version that LibTorch cannot read: {}", error.what()));
+    unreadable(path, explain_failure(error.what()));
   }
 }
 

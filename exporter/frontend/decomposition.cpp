@@ -24,7 +24,10 @@ namespace tracer = torch::jit::tracer;
 constexpr c10::DispatchKey kCompositeKeys[] = {c10::DispatchKey::CompositeImplicitAutograd,
                                                c10::DispatchKey::CompositeExplicitAutograd};
 
+// Of LibTorch's operators only: those of other libraries may write memory themselves, whatever key
+// they are registered for, and no operator shows it.
 std::optional<c10::DispatchKey> composite_key(const c10::OperatorHandle& op) {
+  if (!op.operator_name().name.starts_with("aten::")) return std::nullopt;
   for (const c10::DispatchKey key : kCompositeKeys) {
     if (op.hasKernelForDispatchKey(key)) return key;
   }

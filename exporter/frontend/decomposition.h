@@ -14,7 +14,7 @@
 
 namespace modelexport::frontend {
 
-// Whether LibTorch's kernel for the operator may be made of other operators.
+// Whether the operator is LibTorch's, and its kernel may be made of other operators.
 bool is_composite(const c10::OperatorHandle& op);
 bool is_composite(const torch::jit::Operator& op);
 

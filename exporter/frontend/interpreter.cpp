@@ -22,11 +22,12 @@ bool is_custom_class(const c10::IValue& object) {
 }  // namespace
 
 Interpreter::Interpreter(const Checkpoint& checkpoint, const Examples& examples,
-                         const std::set<const void*>& written_weights, const IsLowered& is_lowered,
-                         bool numbers)
+                         const std::set<const void*>& written_weights, const State& state,
+                         const IsLowered& is_lowered, bool numbers)
     : checkpoint_(checkpoint),
       examples_(examples),
       written_weights_(written_weights),
+      state_(state),
       is_lowered_(is_lowered),
       recorder_(checkpoint),
       stand_ins_(checkpoint.mapping, !numbers) {
@@ -53,10 +54,11 @@ Program Interpreter::run() {
 
   std::vector<Val> arguments{self};
   for (size_t i = 0; i + 1 < formals.size(); ++i) {
-    std::vector<size_t> path;
-    arguments.push_back(
-        input(examples_.examples[0].arguments.at(i), formals[i + 1].name(), i, path));
+    std::vector<c10::IValue> lanes;
+    for (const Example& example : examples_.examples) lanes.push_back(example.arguments.at(i));
+    arguments.push_back(input(lanes, formals[i + 1].name(), false));
   }
+  add_state_inputs();
   Program& program = recorder_.program();
   for (const Port& port : program.inputs) {  // dimensions that the user gave no name
     const Shape& shape = program.values[port.value].shape;
@@ -69,6 +71,7 @@ Program Interpreter::run() {
   const bool single = get_if<TensorCell>(returned) || get_if<SymbolicNumber>(returned) ||
                       (list && (*list)->sequence);
   output(returned, single ? "output" : "");
+  find_changed_containers();
   if (program.outputs.empty()) {
     throw Error(ErrorKind::unsupported, "forward returns nothing that ONNX can express");
   }
@@ -78,6 +81,11 @@ Program Interpreter::run() {
     if (!port.name.empty() && port.name.find_first_not_of("0123456789.") == std::string::npos) {
       port.name = "output." + port.name;
     }
+  }
+  add_state_outputs();
+  for (size_t i = 0; i < program.outputs.size(); ++i) {
+    Port& port = program.outputs[i];
+    port.position = i;
     // An output may be called as an input is, which ONNX does not allow.
     const std::string wanted = port.name;
     for (int number = 1; !names.insert(port.name).second; ++number) {
@@ -120,6 +128,9 @@ Val Interpreter::call_function(torch::jit::Function& function, std::vector<Val> 
 
 Val Interpreter::call_method(const Node* node, const std::string& name, std::vector<Val> arguments,
                              Frame& frame) {
+  if (const auto* object = known(arguments.at(0)); object != nullptr && object->isObject()) {
+    return call_custom_class(node, name, arguments, frame);
+  }
   const auto* target = get_if<ModuleRef>(arguments.at(0));
   if (target == nullptr) {
     throw Error(ErrorKind::internal,
@@ -289,22 +300,15 @@ Val Interpreter::attribute(const Attributes::key_type& slot) {
   if (value.isTensor() && value.toTensor().defined()) return weight(value.toTensor());
   const Val result = constant(value);
   // Lists and dicts are references: every reader must see the same one.
-  if (!get_if<ModuleRef>(result)) attributes_[slot] = result;
+  if (get_if<ModuleRef>(result)) return result;
+  attributes_[slot] = result;
+  note_container(slot, result);
   return result;
 }
 
 void Interpreter::set_attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name,
                                 Val value) {
-  if (recorder_.module_of(module->object.get()) != kNone) {
-    const std::string path = module->path.empty() ? name : module->path + "." + name;
-    const std::string warning = fmt::format(
-        "{} is changed by forward; the exported model does not keep the change between calls",
-        path);
-    auto& warnings = recorder_.program().warnings;
-    if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) {
-      warnings.push_back(warning);
-    }
-  }
+  state_changed({module->object.get(), name});
   attributes_[{module->object.get(), name}] = std::move(value);
 }
 

@@ -5,13 +5,16 @@
 //   interpreter.cpp  frames, calls, scopes, structural (prim) nodes
 //   operators.cpp    nodes that LibTorch has an operator for
 //   decomposed.cpp   those that are walked as the operators they call
+//   custom_classes.cpp  methods of C++ classes
 //   aliasing.cpp     views and in-place updates made functional
+//   statistics.cpp   running statistics of normalisations
 //   containers.cpp   operators on lists and dicts that hold symbolic values
 //   quantization.cpp quantised tensors made explicit; quantized_nodes.cpp: nodes that have any
 //   branches.cpp     If; merging.cpp: what its branches leave
 //   sequences.cpp    lists whose length depends on the inputs
 //   loops.cpp        Loop; carried.cpp: what it carries
 //   ports.cpp        inputs and outputs of the model
+//   state.cpp        attributes that forward changes
 //   lanes.cpp        the worlds that the lanes stand for
 #pragma once
 
@@ -30,6 +33,7 @@
 #include "exporter/frontend/quantized_operators.h"
 #include "exporter/frontend/recorder.h"
 #include "exporter/frontend/stand_ins.h"
+#include "exporter/frontend/state.h"
 #include "exporter/frontend/value.h"
 
 namespace modelexport::frontend {
@@ -45,8 +49,8 @@ class Interpreter {
   // Operators that is_lowered(key) says no to are walked as what they call, if they have a
   // decomposition. Where `numbers` is false, NeedsNumbers (stand_ins.h) may be thrown.
   Interpreter(const Checkpoint& checkpoint, const Examples& examples,
-              const std::set<const void*>& written_weights, const IsLowered& is_lowered,
-              bool numbers);
+              const std::set<const void*>& written_weights, const State& state,
+              const IsLowered& is_lowered, bool numbers);
   Program run();
 
  private:
@@ -78,15 +82,16 @@ class Interpreter {
       std::unordered_map<const torch::jit::Node*, std::vector<const torch::jit::Value*>>;
 
   // An overlay of attributes set by forward, over the module's own, which stay as they are.
-  using Attributes = std::map<std::pair<const c10::ivalue::Object*, std::string>, Val>;
+  using AttributeKey = std::pair<const c10::ivalue::Object*, std::string>;
+  using Attributes = std::map<AttributeKey, Val>;
 
   // ---- interpreter.cpp ----
-  Val input(const c10::IValue& first, const std::string& name, size_t argument,
-            std::vector<size_t>& path);
   Val call_function(torch::jit::Function& function, std::vector<Val> arguments, ScopeId scope,
                     const Source& callers);
   Val call_method(const torch::jit::Node* node, const std::string& name, std::vector<Val> arguments,
                   Frame& frame);
+  Val call_custom_class(const torch::jit::Node* node, const std::string& name,
+                        const std::vector<Val>& inputs, Frame& frame);
   void run_nodes(const torch::jit::Block* block, Frame& frame);
   void run_node(torch::jit::Node* node, Frame& frame);
   const LastUses& last_uses_of(const torch::jit::Block* block);
@@ -106,10 +111,24 @@ class Interpreter {
   Source source_of(const torch::jit::Node* node, const Frame& frame) const;
   OriginId origin_of(const torch::jit::Node* node, Frame& frame);
   std::string place_of(const torch::jit::Node* node, const Frame& frame) const;
-  void output(const Val& val, const std::string& name);
-  void warn_of_complex_ports();
   Val weight(const at::Tensor& tensor);
   std::vector<Val> inputs_of_function(const torch::jit::Node* node, Frame& frame);
+
+  // ---- ports.cpp ----
+  // Of an argument of forward, or of an attribute (`is_state`), from its values in all lanes.
+  Val input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
+  Val tensor_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
+  Val number_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
+  void output(const Val& val, const std::string& name);
+  void warn_of_complex_ports();
+
+  // ---- state.cpp ----
+  void note_container(const AttributeKey& key, const Val& val);
+  void state_changed(const AttributeKey& key);
+  void find_changed_containers();
+  void add_state_inputs();
+  void add_state_outputs();
+  static void check_state(const std::vector<c10::IValue>& lanes, const std::string& name);
 
   // ---- operators.cpp ----
   const NodeInfo& info(torch::jit::Node* node);
@@ -120,7 +139,7 @@ class Interpreter {
   // A Val for one result; `values` gets the program values of its tensors and symbolic numbers.
   // `length_varies`: a list is a sequence, though it has the same length in all lanes.
   Val result(const std::vector<c10::IValue>& lanes, bool symbolic, bool numbers_known_if_equal,
-              bool from_weights, std::vector<ValueId>& values, bool length_varies = false);
+             bool from_weights, std::vector<ValueId>& values, bool length_varies = false);
   // Quantised tensors as real numbers, or as their integers.
   Argument argument(const Val& val, bool integers = false);
   std::vector<Argument> arguments(const std::vector<Val>& vals, bool integers = false);
@@ -160,6 +179,11 @@ class Interpreter {
   Val change_sequence(torch::jit::Node* node, const std::shared_ptr<ListVal>& list,
                       const std::vector<Val>& inputs, Frame& frame);
   Val to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame, const Source& callers);
+
+  // ---- statistics.cpp ----
+  static bool updates_statistics(const c10::FunctionSchema& schema, const std::vector<Val>& inputs);
+  void before_statistics(const std::vector<Val>& inputs);
+  void update_statistics(const std::vector<Val>& inputs, bool of_instances, bool on_shapes);
 
   // ---- quantization.cpp ----
   using Quantizations = std::map<ValueId, std::shared_ptr<const Quantization>>;
@@ -268,6 +292,7 @@ class Interpreter {
   const Checkpoint& checkpoint_;
   const Examples& examples_;
   const std::set<const void*>& written_weights_;
+  const State& state_;
   const IsLowered& is_lowered_;
   std::vector<std::shared_ptr<torch::jit::Graph>> decompositions_;  // that have been walked
   Recorder recorder_;
@@ -288,6 +313,7 @@ class Interpreter {
   std::unordered_map<const c10::ivalue::Object*, PackedVals> packed_;
   Quantization chosen_;  // by the round trip emitted last
   Attributes attributes_;
+  std::map<AttributeKey, std::string> containers_;  // lists and dicts read, as they were
   std::vector<Journal*> journals_;  // of the branches and loop bodies being walked, outermost first
 };
 

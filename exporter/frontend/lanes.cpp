@@ -51,7 +51,7 @@ int64_t found_dim(const c10::FunctionSchema& schema, const c10::IValue& second_i
       "aten::nonzero",       "aten::nonzero_numpy",      "aten::argwhere",
       "aten::masked_select", "aten::unique_consecutive", "aten::_unique",
       "aten::_unique2",      "aten::unique_dim",         "aten::unique_dim_consecutive",
-      "aten::bincount"};
+      "aten::bincount",      "torchvision::nms"};
   if (kNames.contains(schema.name())) return 0;
   if (schema.name() == "aten::where" && schema.arguments().size() == 1) return 0;
   if (schema.name() == "aten::index") return masked_dim(second_input);

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <set>
 
 #include "exporter/error.h"
@@ -23,6 +24,7 @@
 #include "exporter/frontend/interpreter.h"
 #include "exporter/frontend/module_state.h"
 #include "exporter/frontend/scalar_type.h"
+#include "exporter/frontend/torchvision.h"
 
 namespace modelexport::frontend {
 namespace {
@@ -76,8 +78,17 @@ class Silence : public c10::WarningHandler {
 };
 
 void load_library(const std::string& path) {
-  if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    throw Error(ErrorKind::usage, fmt::format("cannot load the library {}: {}", path, dlerror()));
+  const auto fail = [&](std::string_view why) {
+    throw Error(ErrorKind::usage, fmt::format("cannot load the library {}: {}", path, why));
+  };
+  // A file in the working folder comes before what the loader's path has of that name.
+  std::error_code ignored;
+  const bool is_file = std::filesystem::exists(path, ignored);
+  const std::string file = is_file ? std::filesystem::absolute(path).string() : path;
+  try {
+    if (dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) fail(dlerror());
+  } catch (const c10::Error& error) {  // of registering what is there already
+    fail(error.what_without_backtrace());
   }
 }
 
@@ -95,6 +106,7 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
   torch::jit::setGraphExecutorOptimize(false);
   torch::jit::getExecutorMode() = false;
   for (const auto& library : libraries) load_library(library);
+  register_torchvision();
   Checkpoint checkpoint = load_checkpoint(path);
   if (!checkpoint.module.find_method("forward")) {
     throw Error(ErrorKind::usage,
@@ -103,15 +115,22 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
   return checkpoint;
 }
 
-// Adds the storages of the weights that forward writes to.
+// Adds what forward changes: to `state` what is to be ports, to `written` the storages of weights
+// that it writes to besides.
 Program walk(const Checkpoint& checkpoint, const Examples& examples, const IsLowered& is_lowered,
-             std::set<const void*>& written) {
+             State& state, std::set<const void*>& written) {
   bool numbers = false;  // whether the walk depends on what is computed from large weights
   for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
     try {
-      return Interpreter(checkpoint, examples, written, is_lowered, numbers).run();
+      const Examples calls =
+          state.slots.empty() ? examples : examples_of_calls(checkpoint.module, examples, state);
+      return Interpreter(checkpoint, calls, written, state, is_lowered, numbers).run();
     } catch (const WeightWritten& weight) {
-      written.insert(weight.storage);
+      const bool is_port =
+          state.as_ports && state.add_in_storage(checkpoint.module, weight.storage);
+      if (!is_port) written.insert(weight.storage);
+    } catch (const StateChanged& changed) {
+      state.add(changed.slot);
     } catch (const NeedsNumbers&) {
       numbers = true;
     }
@@ -124,6 +143,7 @@ Program walk(const Checkpoint& checkpoint, const Examples& examples, const IsLow
 struct LiveModule::Impl {
   Checkpoint checkpoint;
   Examples examples;
+  State state;
 
   torch::jit::Method forward() const { return checkpoint.module.get_method("forward"); }
   const c10::FunctionSchema& schema() const { return forward().function().getSchema(); }
@@ -175,20 +195,22 @@ struct LiveModule::Impl {
 };
 
 LiveModule::LiveModule(const std::string& path, const std::vector<std::string>& libraries)
-    : impl_(new Impl{load(path, libraries), {}}) {}
+    : impl_(new Impl{load(path, libraries), {}, {}}) {}
 LiveModule::~LiveModule() = default;
 LiveModule::LiveModule(LiveModule&&) noexcept = default;
 
 void LiveModule::set_examples(const InputOptions& options) {
   const at::NoGradGuard no_grad;
-  auto& [checkpoint, examples] = *impl_;
+  auto& [checkpoint, examples, state] = *impl_;
+  state = {.as_ports = options.state_as_ports};
   // A walk does not read large weights, as running forward does.
   const QuickTrial walks = [&checkpoint = checkpoint](const Example& example) {
     try {
+      State as_it_is;
       std::set<const void*> written;
-      const IsLowered as_it_is = [](const std::string&) { return true; };  // decomposes nothing
+      const IsLowered undecomposed = [](const std::string&) { return true; };
       const Example constants{example.arguments, {}};  // no branch but those it takes
-      walk(checkpoint, {.examples = {constants}}, as_it_is, written);
+      walk(checkpoint, {.examples = {constants}}, undecomposed, as_it_is, written);
       return std::optional(true);
     } catch (const Error& error) {
       return error.kind() == ErrorKind::usage ? std::optional(false) : std::nullopt;
@@ -206,12 +228,11 @@ Program LiveModule::tree() const { return Recorder(impl_->checkpoint).take(); }
 
 Program LiveModule::trace(const IsLowered& is_lowered) {
   const at::NoGradGuard no_grad;
+  auto& [checkpoint, examples, state] = *impl_;
   std::set<const void*> written;
-  Program program = walk(impl_->checkpoint, impl_->given(), is_lowered, written);
+  Program program = walk(checkpoint, impl_->given(), is_lowered, state, written);
   for (const auto& name : impl_->names_in(written)) {
-    program.warnings.push_back(fmt::format(
-        "{} is changed by forward; the exported model does not keep the change between calls",
-        name));
+    program.warnings.push_back(state_warning(name));
   }
   return program;
 }
@@ -249,23 +270,45 @@ std::vector<HostValue> LiveModule::make_inputs(const Program& program,
 }
 
 std::vector<HostValue> LiveModule::run(const std::vector<HostValue>& inputs) const {
+  return run_in_a_row(inputs, 1)[0];
+}
+
+std::vector<std::vector<HostValue>> LiveModule::run_in_a_row(const std::vector<HostValue>& inputs,
+                                                             size_t count) const {
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> tensors;
   const auto like = flatten(impl_->schema(), impl_->given().examples[0]);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    tensors.push_back(tensor_of(inputs[i].tensors.at(0), like.at(i).tensor.is_complex()));
-  }
-  const ModuleState state(impl_->checkpoint.module);
-  std::vector<HostValue> outputs;
+  const ModuleState saved(impl_->checkpoint.module);
+  std::vector<std::vector<HostValue>> calls;
   try {
-    auto arguments = unflatten(impl_->schema(), impl_->given().examples[0], tensors).arguments;
-    flatten_output(impl_->forward()(std::move(arguments)), outputs);
+    for (size_t call = 0; call < count; ++call) {
+      std::vector<at::Tensor> tensors;
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        tensors.push_back(tensor_of(inputs[i].tensors.at(0), like.at(i).tensor.is_complex()));
+      }
+      auto arguments = unflatten(impl_->schema(), impl_->given().examples[0], tensors).arguments;
+      std::vector<HostValue> outputs;
+      flatten_output(impl_->forward()(std::move(arguments)), outputs);
+      for (HostValue& value : state()) outputs.push_back(std::move(value));
+      calls.push_back(std::move(outputs));
+    }
   } catch (const std::exception& error) {
-    state.restore();
+    saved.restore();
     throw Error(ErrorKind::usage, "the module raises: " + reason_of(error));
   }
-  state.restore();
-  return outputs;
+  saved.restore();
+  return calls;
+}
+
+std::vector<HostValue> LiveModule::state() const {
+  std::vector<HostValue> values;
+  std::set<const void*> seen;  // attributes that are one tensor
+  for (const StateSlot& slot : impl_->state.slots) {
+    const c10::IValue value = slot.object->getAttr(slot.attribute);
+    const bool is_tensor = value.isTensor() && value.toTensor().defined();
+    if (is_tensor && !seen.insert(value.toTensor().unsafeGetTensorImpl()).second) continue;
+    flatten_output(value, values);
+  }
+  return values;
 }
 
 std::string torch_version() { return TORCH_VERSION; }

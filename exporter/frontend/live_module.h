@@ -30,6 +30,7 @@ struct InputOptions {
   // Ints, floats and bools that are inputs of the model though the examples may agree in them: of a
   // file to compare with. Names of anything else are ignored.
   std::set<std::string> numbers;
+  bool state_as_ports = false;  // what forward changes of the module becomes inputs and outputs
 };
 
 // Whether an operator, by its key ("aten::add.Tensor"), can be lowered as it is.
@@ -66,8 +67,13 @@ class LiveModule {
                                      const std::vector<int64_t>& symbol_sizes, uint64_t seed) const;
 
   // Runs the module itself (its own forward, not the program). Outputs flattened as
-  // Program::outputs.
+  // Program::outputs; the module is as it was before.
   std::vector<HostValue> run(const std::vector<HostValue>& inputs) const;
+  // Calls it `count` times in a row.
+  std::vector<std::vector<HostValue>> run_in_a_row(const std::vector<HostValue>& inputs,
+                                                   size_t count) const;
+  // What trace() made inputs of the module's state, as it is.
+  std::vector<HostValue> state() const;
 
  private:
   struct Impl;

@@ -24,6 +24,18 @@ c10::IValue copy_containers(const c10::IValue& value) {
   return value;
 }
 
+void copy_tensors(const c10::IValue& value, std::vector<std::pair<at::Tensor, at::Tensor>>& to) {
+  if (value.isTensor() && value.toTensor().defined()) {
+    to.emplace_back(value.toTensor(), value.toTensor().detach().clone());
+  } else if (value.isList()) {
+    for (const c10::IValue& element : value.toListRef()) copy_tensors(element, to);
+  } else if (value.isTuple()) {
+    for (const c10::IValue& element : value.toTupleRef().elements()) copy_tensors(element, to);
+  } else if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict()) copy_tensors(entry.value(), to);
+  }
+}
+
 }  // namespace
 
 ModuleState::ModuleState(const torch::jit::Module& module) {
@@ -34,9 +46,8 @@ ModuleState::ModuleState(const torch::jit::Module& module) {
     for (size_t i = 0; i < type->numAttributes(); ++i) {
       if (type->is_parameter(i) || type->getAttribute(i)->is_module()) continue;
       const c10::IValue& value = part._ivalue()->getSlot(i);
-      const bool is_tensor = value.isTensor() && value.toTensor().defined();
-      slots_.push_back({part._ivalue(), i, copy_containers(value),
-                        is_tensor ? value.toTensor().detach().clone() : at::Tensor()});
+      slots_.push_back({part._ivalue(), i, copy_containers(value)});
+      copy_tensors(value, contents_);
     }
   }
 }
@@ -45,10 +56,10 @@ void ModuleState::restore() const {
   const at::NoGradGuard no_grad;
   for (const Slot& slot : slots_) {
     slot.object->setSlot(slot.index, copy_containers(slot.value));
+  }
+  for (const auto& [tensor, contents] : contents_) {
     // Only what has changed: a buffer may be a view that cannot be written to (expanded, stride 0).
-    if (slot.contents.defined() && !at::equal(slot.value.toTensor(), slot.contents)) {
-      slot.value.toTensor().copy_(slot.contents);
-    }
+    if (!at::equal(tensor, contents)) tensor.copy_(contents);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <utility>
 #include <vector>
 
 namespace modelexport::frontend {
@@ -21,9 +22,9 @@ class ModuleState {
     c10::intrusive_ptr<c10::ivalue::Object> object;
     size_t index;
     c10::IValue value;  // lists and dicts: a copy of the containers, with the same tensors in them
-    at::Tensor contents;  // of a tensor: a copy
   };
   std::vector<Slot> slots_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> contents_;  // of all tensors in them: copies
 };
 
 }  // namespace modelexport::frontend

@@ -7,6 +7,7 @@
 
 #include "exporter/error.h"
 #include "exporter/frontend/decomposition.h"
+#include "exporter/frontend/functional_twin.h"
 #include "exporter/frontend/interpreter.h"
 
 namespace modelexport::frontend {
@@ -80,42 +81,6 @@ bool is_metadata_only(const std::string& name) {
 bool has_tag(const torch::jit::Operator& op, at::Tag tag) {
   const auto tags = op.getTags();
   return std::find(tags.begin(), tags.end(), tag) != tags.end();
-}
-
-// The operator `name` that writes to nothing and has the arguments of `schema`, without `out`;
-// the first may have another name (aten::dropout_).
-const c10::FunctionSchema* functional(const std::string& name, const c10::FunctionSchema& schema) {
-  size_t arguments = schema.arguments().size();
-  for (const auto& argument : schema.arguments()) {
-    if (argument.is_out()) --arguments;
-  }
-  const c10::FunctionSchema* twin = nullptr;
-  for (const auto& candidate : torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name))) {
-    const auto& other = candidate->schema();
-    if (other.is_mutable() || other.arguments().size() != arguments) continue;
-    bool same = true;
-    for (size_t i = 0; i < arguments && same; ++i) {
-      same = (i == 0 || other.arguments()[i].name() == schema.arguments()[i].name()) &&
-             *other.arguments()[i].type() == *schema.arguments()[i].type();
-    }
-    if (same && (twin == nullptr || other.overload_name() == schema.overload_name())) twin = &other;
-  }
-  return twin;
-}
-
-// The schema of the same operator without side effects: aten::add.Tensor for aten::add_.Tensor and
-// for aten::add.out; for one with results of its own, one that gives what would be written after
-// them. nullptr if there is none.
-const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
-  std::string name = schema.name();
-  if (name.starts_with("aten::__i") && name.ends_with("__")) {
-    name.erase(std::string_view("aten::__").size(), 1);  // __iand__ -> __and__
-  } else if (name.ends_with("_") && !name.ends_with("__")) {
-    name.pop_back();
-  }
-  // aten::normal is something else.
-  const auto* twin = name == "aten::normal" ? nullptr : functional(name, schema);
-  return twin != nullptr ? twin : functional(name + "_functional", schema);
 }
 
 // Whether a number is the same in all lanes.
@@ -362,6 +327,8 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
   }
   if (!info.written.empty()) return run_write(node, info, inputs, frame);
 
+  const bool statistics = updates_statistics(info.op->schema(), inputs);
+  if (statistics) before_statistics(inputs);
   const bool symbolic = info.random || std::any_of(inputs.begin(), inputs.end(), is_symbolic);
   const bool weights = std::any_of(inputs.begin(), inputs.end(), from_weights);
   const bool sequences = std::any_of(inputs.begin(), inputs.end(), is_sequence);
@@ -392,6 +359,10 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
   if (std::any_of(values.begin(), values.end(), [](ValueId id) { return id != kNone; })) {
     link_views(inputs, arguments, info.schema, values, results);
     recorder_.emit({info.schema, std::move(arguments), std::move(values), origin_, {}});
+  }
+  if (statistics) {
+    update_statistics(inputs, info.op->schema().name() == "aten::instance_norm",
+                      stand_ins_.contains(lanes[0][0].toTensor()));
   }
   for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
 }

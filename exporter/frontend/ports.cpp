@@ -6,79 +6,38 @@
 
 namespace modelexport::frontend {
 
-// Builds the Val of one argument of forward, following the structure of its value in the first
-// example.
-Val Interpreter::input(const c10::IValue& first, const std::string& name, size_t argument,
-                       std::vector<size_t>& path) {
-  const auto in_example = [&](size_t lane) {
-    c10::IValue value = examples_.examples[lane].arguments[argument];
-    for (size_t step : path) {
-      if (value.isTuple()) {
-        value = value.toTupleRef().elements().at(step);
-      } else if (value.isList()) {
-        value = value.toListRef().at(step);
-      } else {
-        value = std::next(value.toGenericDict().begin(), static_cast<int64_t>(step))->value();
-      }
-    }
-    return value;
+// The structure is that of the first lane.
+Val Interpreter::input(const std::vector<c10::IValue>& lanes, const std::string& name,
+                       bool is_state) {
+  const c10::IValue& first = lanes[0];
+  const auto child = [&](const std::string& key, const auto& element_of) {
+    std::vector<c10::IValue> elements;
+    for (const c10::IValue& lane : lanes) elements.push_back(element_of(lane));
+    const std::string child_name = name + "." + key;
+    if (is_state) check_state(elements, child_name);
+    return input(elements, child_name, is_state);
   };
-  const auto child = [&](const c10::IValue& value, size_t step, const std::string& key) {
-    path.push_back(step);
-    Val result = input(value, name + "." + key, argument, path);
-    path.pop_back();
-    return result;
-  };
-  if (first.isTensor() && first.toTensor().defined()) {
-    if (first.toTensor().is_quantized()) {
-      throw Error(ErrorKind::unsupported,
-                  "the input " + name +
-                      " is a quantised tensor, which ONNX has no type for; give it as real numbers "
-                      "and quantise it in the module");
-    }
-    std::vector<at::Tensor> lanes;
-    for (size_t lane = 0; lane < lanes_; ++lane) {
-      lanes.push_back(in_example(lane).toTensor().detach().clone());
-    }
-    auto cell = new_tensor(std::move(lanes), true, false);
-    const Shape& shape = recorder_.program().values[cell->value].shape;
-    for (size_t axis = 0; axis < shape.size(); ++axis) {
-      const auto given = examples_.dim_names.find({name, static_cast<int64_t>(axis)});
-      if (given != examples_.dim_names.end()) recorder_.name_symbol(shape[axis], given->second);
-    }
-    recorder_.program().inputs.push_back({name, cell->value});
-    return cell;
-  }
-  if (first.isScalar() && examples_.examples[0].numbers.contains(name)) {
-    auto number = std::make_shared<SymbolicNumber>();
-    for (size_t lane = 0; lane < lanes_; ++lane) number->lanes.push_back(in_example(lane));
-    number->value = recorder_.number_value(number->lanes);
-    number->worlds = worlds_;
-    const auto& size = recorder_.program().values[number->value].size;
-    if (size) recorder_.name_symbol(*size, name);
-    recorder_.program().inputs.push_back({name, number->value});
-    return number;
-  }
+  if (first.isTensor() && first.toTensor().defined()) return tensor_input(lanes, name, is_state);
+  if (first.isScalar() && (is_state || examples_.examples[0].numbers.contains(name)))
+    return number_input(lanes, name, is_state);
   if (first.isTuple()) {
     auto tuple = std::make_shared<TupleVal>();
     tuple->type = first.type();
     const auto* schema = first.type()->expectRef<c10::TupleType>().schema().get();
-    size_t index = 0;
-    for (const auto& element : first.toTupleRef().elements()) {
-      const std::string field =
-          schema ? schema->arguments().at(index).name() : std::to_string(index);
-      tuple->elements.push_back(child(element, index, field));
-      ++index;
+    for (size_t i = 0; i < first.toTupleRef().elements().size(); ++i) {
+      const std::string field = schema ? schema->arguments().at(i).name() : std::to_string(i);
+      tuple->elements.push_back(child(
+          field, [&](const c10::IValue& lane) { return lane.toTupleRef().elements().at(i); }));
     }
     return tuple;
   }
   if (first.isList()) {
     auto list = std::make_shared<ListVal>();
     list->element_type = first.toList().elementType();
-    size_t index = 0;
-    for (const auto& element : first.toListRef()) {
-      list->elements.push_back(child(element, index, std::to_string(index)));
-      ++index;
+    for (size_t i = 0; i < first.toListRef().size(); ++i) {
+      list->elements.push_back(
+          child(std::to_string(i),
+                [&](const c10::IValue& lane) -> c10::IValue { return lane.toListRef().at(i); }));
     }
     return list;
   }
@@ -87,15 +46,50 @@ Val Interpreter::input(const c10::IValue& first, const std::string& name, size_t
     const auto entries = first.toGenericDict();
     dict->key_type = entries.keyType();
     dict->value_type = entries.valueType();
-    size_t index = 0;
+    int64_t index = 0;
     for (const auto& entry : entries) {
       const std::string key = entry.key().isString() ? entry.key().toStringRef()
                                                      : fmt::format("{}", entry.key().toInt());
-      dict->entries.emplace_back(entry.key(), child(entry.value(), index++, key));
+      dict->entries.emplace_back(entry.key(), child(key, [&](const c10::IValue& lane) {
+                                   return std::next(lane.toGenericDict().begin(), index)->value();
+                                 }));
+      ++index;
     }
     return dict;
   }
   return first;
+}
+
+Val Interpreter::tensor_input(const std::vector<c10::IValue>& lanes, const std::string& name,
+                              bool is_state) {
+  if (lanes[0].toTensor().is_quantized()) {
+    throw Error(ErrorKind::unsupported,
+                fmt::format("the input {} is a quantised tensor, which ONNX has no type for; give "
+                            "it as real numbers and quantise it in the module",
+                            name));
+  }
+  std::vector<at::Tensor> tensors;
+  for (const c10::IValue& lane : lanes) tensors.push_back(lane.toTensor().detach().clone());
+  auto cell = new_tensor(std::move(tensors), true, false);
+  const Shape& shape = recorder_.program().values[cell->value].shape;
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    const auto given = examples_.dim_names.find({name, static_cast<int64_t>(axis)});
+    if (given != examples_.dim_names.end()) recorder_.name_symbol(shape[axis], given->second);
+  }
+  recorder_.program().inputs.push_back({name, cell->value, is_state ? name : ""});
+  return cell;
+}
+
+Val Interpreter::number_input(const std::vector<c10::IValue>& lanes, const std::string& name,
+                              bool is_state) {
+  auto number = std::make_shared<SymbolicNumber>();
+  number->lanes = lanes;
+  number->value = recorder_.number_value(lanes);
+  number->worlds = worlds_;
+  const auto& size = recorder_.program().values[number->value].size;
+  if (size) recorder_.name_symbol(*size, name);
+  recorder_.program().inputs.push_back({name, number->value, is_state ? name : ""});
+  return number;
 }
 
 // Flattens one output; names are the module's own where it has any (dict keys, named tuple fields).

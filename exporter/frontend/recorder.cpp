@@ -289,6 +289,9 @@ SchemaId Recorder::schema(const c10::FunctionSchema& schema) {
   for (const auto& argument : schema.arguments()) arguments.push_back(argument.name());
   const SchemaId id = this->schema(key, std::move(arguments));
   program_.schemas[id].text = (std::ostringstream() << schema).str();
+  for (const auto& argument : schema.arguments()) {
+    program_.schemas[id].types.push_back(argument.type()->str());
+  }
   return id;
 }
 

@@ -78,11 +78,17 @@ struct Initializer {
   TensorData tensor;
 };
 
-struct Function {  // an ONNX local function (--functions, custom operators)
+struct Function {  // an ONNX local function (--functions)
   std::string domain, name;
   std::vector<std::string> inputs, outputs;
   // Its body is a graph of its own; names inside are local.
   std::shared_ptr<struct Graph> body;
+};
+
+// A function that the user gave as ONNX (custom operators); it is written as it is.
+struct GivenFunction {
+  std::string domain, name;
+  std::string proto;  // a serialized onnx.FunctionProto
 };
 
 struct Graph {
@@ -92,6 +98,7 @@ struct Graph {
   std::vector<Initializer> initializers;
   Block body;
   std::vector<Function> functions;
+  std::vector<GivenFunction> given_functions;
 };
 
 }  // namespace modelexport::graph

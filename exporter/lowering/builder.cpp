@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "exporter/error.h"
 #include "exporter/graph/literal.h"
 #include "exporter/graph/scopes.h"
@@ -17,7 +19,7 @@ Builder::Builder(const Program& program, int opset)
 
 graph::Graph Builder::finish() {
   for (const Port& output : program_.outputs) {
-    frames_.back().block.outputs.push_back(value(output.value).id);
+    if (!is_missing(output.value)) frames_.back().block.outputs.push_back(value(output.value).id);
   }
   graph_.body = std::move(frames_.back().block);
   frames_.clear();
@@ -40,6 +42,7 @@ bool Builder::is_free(modelexport::ValueId id) const {
 
 V Builder::value(modelexport::ValueId id) {
   if (is_bound(id)) return values_[id];
+  if (is_missing(id)) throw Missing{};
   const modelexport::Value& value = program_.values[id];
   if (!is_free(id)) {
     throw Error(ErrorKind::internal,
@@ -102,6 +105,26 @@ std::optional<std::string> Builder::bytes_of(V value) const {
   if (!tensor || graph::element_count(*tensor) > kSmallConstant) return std::nullopt;
   if (const auto* bytes = std::get_if<std::string>(&tensor->data)) return *bytes;
   return graph::contiguous_bytes(program_, program_.tensors[std::get<TensorId>(tensor->data)]);
+}
+
+// ---- custom operators ---------------------------------------------------------------------------
+
+void Builder::import_domain(const std::string& domain, int version) {
+  const auto same = std::find_if(graph_.custom_domains.begin(), graph_.custom_domains.end(),
+                                 [&](const auto& known) { return known.first == domain; });
+  if (same == graph_.custom_domains.end()) {
+    graph_.custom_domains.emplace_back(domain, version);
+  } else {
+    same->second = std::max(same->second, version);
+  }
+}
+
+void Builder::add_function(const graph::GivenFunction& function) {
+  auto& all = graph_.given_functions;
+  const bool known = std::any_of(all.begin(), all.end(), [&](const graph::GivenFunction& other) {
+    return other.domain == function.domain && other.name == function.name;
+  });
+  if (!known) all.push_back(function);
 }
 
 // ---- quantised values ---------------------------------------------------------------------------

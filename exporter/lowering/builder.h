@@ -3,8 +3,8 @@
 // constants (stored once per contents and type), and where to take symbolic sizes from.
 //
 // Program values with known contents, and integers computed from sizes that are known or equal a
-// dimension of an input, come into being when they are first asked for; everything else must have been
-// bound before.
+// dimension of an input, come into being when they are first asked for; everything else must have
+// been bound before.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,9 @@ namespace modelexport::lowering {
 
 // Constants up to this many elements are copied into the graph; larger ones stay where they are.
 inline constexpr int64_t kSmallConstant = 1024;
+
+// A value was asked for that set_missing() said is not there.
+struct Missing {};
 
 // What a float32 value stands for: (integers - zero_point) * scale.
 struct Dequantized {
@@ -43,7 +47,7 @@ class Builder {
   OriginId origin() const { return origin_; }
   void set_origin(OriginId origin) { origin_ = origin; }
 
-  // Closes the body with the program's outputs and hands the graph over.
+  // Closes the body with the program's outputs that are not missing and hands the graph over.
   graph::Graph finish();
 
   // ---- values -----------------------------------------------------------------------------------
@@ -58,6 +62,9 @@ class Builder {
   V value(modelexport::ValueId id);
   void bind(modelexport::ValueId id, V value);
   bool is_bound(modelexport::ValueId id) const { return values_[id] != kOmitted; }
+  // There is no such value, because its operator was left out: value() throws Missing.
+  void set_missing(modelexport::ValueId id) { missing_.insert(id); }
+  bool is_missing(modelexport::ValueId id) const { return missing_.contains(id); }
 
   // ---- constants: initializers of the body, visible everywhere ----------------------------------
   V constant(DType dtype, std::vector<int64_t> dims, std::string bytes);
@@ -66,6 +73,10 @@ class Builder {
   const graph::TensorData* constant_of(V value) const;
   // Row-major bytes of an initializer of at most kSmallConstant elements.
   std::optional<std::string> bytes_of(V value) const;
+
+  // ---- custom operators: what the model imports and has in it -----------------------------------
+  void import_domain(const std::string& domain, int version);
+  void add_function(const graph::GivenFunction& function);
 
   // ---- quantised values -------------------------------------------------------------------------
   void set_dequantized(V real, const Dequantized& from) { dequantized_.emplace(real.id, from); }
@@ -125,7 +136,8 @@ class Builder {
   graph::Graph graph_;
   std::vector<Frame> frames_;
   OriginId origin_ = kNone;
-  std::vector<V> values_;                                // by program value
+  std::vector<V> values_;  // by program value
+  std::unordered_set<modelexport::ValueId> missing_;
   std::unordered_map<uint32_t, size_t> initializer_of_;  // graph value -> index of its initializer
   std::map<std::tuple<DType, std::vector<int64_t>, std::string>, V> constants_;
   std::unordered_map<TensorId, V> tensors_;

@@ -9,8 +9,8 @@ namespace {
 
 class Liveness {
  public:
-  Liveness(const Program& program, const Dataflow& flow)
-      : program_(program), flow_(flow), used_(program.values.size()) {
+  Liveness(const Program& program, const Dataflow& flow, const Lowerings& lowerings)
+      : program_(program), flow_(flow), lowerings_(lowerings), used_(program.values.size()) {
     for (const Port& output : program.outputs) used_[output.value] = true;
     visit(program.body);
   }
@@ -46,37 +46,23 @@ class Liveness {
       return true;
     }
     const bool is_known = value.constant != kNone || (is_size && is_static(*value.size));
-    if (is_known && !find_row(program_, op)) return true;
+    if (is_known && !lowerings_.find(program_, op)) return true;
     return value.constant != kNone && !flow_.from_parameter[id] &&
            program_.tensors[value.constant].element_count() <= kSmallConstant;
   }
 
   const Program& program_;
   const Dataflow& flow_;
+  const Lowerings& lowerings_;
   std::vector<bool> used_;  // by value: an operator seen so far needs it
   LiveOperators live_;
 };
 
 }  // namespace
 
-LiveOperators live_operators(const Program& program, const Dataflow& flow) {
-  return Liveness(program, flow).take();
-}
-
-const Row* find_row(const Program& program, const Op& op) {
-  const std::string& key = program.schemas[op.schema].key;
-  if (!op.blocks.empty()) return find(key);
-  bool sequence = false, complex = false;
-  const auto look = [&](modelexport::ValueId id) {
-    sequence |= program.values[id].kind == Kind::sequence;
-    complex |= program.values[id].is_complex;
-  };
-  for (const Argument& argument : op.arguments) for_each_value(argument, look);
-  for (modelexport::ValueId id : op.outputs) {
-    if (id != kNone) look(id);
-  }
-  if (sequence) return find_for_sequence(key);
-  return complex ? find_for_complex(key) : find(key);
+LiveOperators live_operators(const Program& program, const Dataflow& flow,
+                             const Lowerings& lowerings) {
+  return Liveness(program, flow, lowerings).take();
 }
 
 }  // namespace modelexport::lowering

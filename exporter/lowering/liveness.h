@@ -9,15 +9,13 @@
 #include <unordered_set>
 
 #include "exporter/lowering/dataflow.h"
-#include "exporter/lowering/registry.h"
+#include "exporter/lowering/lowerings.h"
 #include "exporter/program/program.h"
 
 namespace modelexport::lowering {
 
 using LiveOperators = std::unordered_set<const Op*>;
-LiveOperators live_operators(const Program& program, const Dataflow& flow);
-
-// The lowering of this very call: sequences have a table of their own. nullptr if there is none.
-const Row* find_row(const Program& program, const Op& op);
+LiveOperators live_operators(const Program& program, const Dataflow& flow,
+                             const Lowerings& lowerings);
 
 }  // namespace modelexport::lowering

@@ -11,6 +11,7 @@
 #include "exporter/lowering/builder.h"
 #include "exporter/lowering/call.h"
 #include "exporter/lowering/complex_program.h"
+#include "exporter/lowering/custom_op.h"
 #include "exporter/lowering/liveness.h"
 #include "exporter/lowering/registry.h"
 
@@ -25,6 +26,11 @@ constexpr bool kDebug = true;
 
 bool same_size(Dim a, Dim b) { return a == b || !is_static(a) || !is_static(b); }
 
+bool is_usage(const std::exception& error) {
+  const auto* own = dynamic_cast<const Error*>(&error);
+  return own && own->kind() == ErrorKind::usage;
+}
+
 std::string to_text(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ",")); }
 
 class Driver {
@@ -32,7 +38,9 @@ class Driver {
   Driver(const Program& program, const Options& options)
       : program_(program),
         builder_(program, options.opset),
-        live_(live_operators(program, builder_.flow())) {
+        lowerings_(options.lowerings),
+        on_unsupported_(options.on_unsupported),
+        live_(live_operators(program, builder_.flow(), options.lowerings)) {
     builder_.lower_ops = [this](const Block& block) {
       const OriginId outer = builder_.origin();
       lower_ops(block);
@@ -42,8 +50,13 @@ class Driver {
 
   Result run() {
     lower_ops(program_.body);
-    Result result{builder_.finish(), std::move(unsupported_)};
-    if (kDebug && result.unsupported.empty()) graph::verify(result.graph, program_, "lowering");
+    std::vector<size_t> missing;
+    for (size_t i = 0; i < program_.outputs.size(); ++i) {
+      if (builder_.is_missing(program_.outputs[i].value)) missing.push_back(i);
+    }
+    Result result{builder_.finish(), std::move(unsupported_), std::move(missing)};
+    const bool is_whole = result.unsupported.empty() || on_unsupported_ != OnUnsupported::raise;
+    if (kDebug && is_whole) graph::verify(result.graph, program_, "lowering");
     return result;
   }
 
@@ -57,23 +70,31 @@ class Driver {
   void lower_op(const Op& op) {
     const std::string& key = program_.schemas[op.schema].key;
     if (bind_empty(op)) return;
-    const Row* row = find_row(program_, op);
-    if (!row) return leave_out(op, find(key) ? "no lowering for complex tensors" : "no lowering");
+    const Lowering lowering = lowerings_.find(program_, op);
+    if (!lowering) return not_lowered(op, why_not(op));
     const size_t depth = builder_.depth();
-    const size_t first_new = builder_.value_count();
     try {
-      Call call(builder_, program_, op);
-      builder_.set_origin(op.origin);
-      std::vector<V> results = call_lowering(*row, call);
-      check_arguments(call);
-      bind_results(op, call, std::move(results), first_new);
+      lower_with(lowering, op);
     } catch (const Unsupported& unsupported) {
       builder_.unwind(depth);
-      leave_out(op, unsupported.reason);
+      not_lowered(op, unsupported.reason);
+    } catch (const Missing&) {
+      builder_.unwind(depth);
+      leave_out(op);
     } catch (const std::exception& error) {
+      if (is_usage(error)) throw;  // what the user says of a custom operator
       throw Error(ErrorKind::internal,
                   fmt::format("lowering {} in {}: {}", key, place(op.origin), error.what()));
     }
+  }
+
+  void lower_with(const Lowering& lowering, const Op& op) {
+    const size_t first_new = builder_.value_count();
+    Call call(builder_, program_, op);
+    builder_.set_origin(op.origin);
+    std::vector<V> results = lowering(call);
+    check_arguments(call);
+    bind_results(op, call, std::move(results), first_new);
   }
 
   // Results that never have an element need no operator.
@@ -93,11 +114,6 @@ class Driver {
       builder_.bind(id, builder_.constant(value.dtype, value.shape, ""));
     }
     return true;
-  }
-
-  static std::vector<V> call_lowering(const Row& row, Call& call) {
-    if (const auto* one = std::get_if<LowerOne>(&row.lower)) return {(*one)(call)};
-    return std::get<LowerMany>(row.lower)(call);
   }
 
   static void check_arguments(const Call& call) {
@@ -151,31 +167,82 @@ class Driver {
     return value;
   }
 
-  // What is computed from the results is still lowered, so that everything missing is reported at
-  // once.
-  void leave_out(const Op& op, const std::string& reason) {
-    bool needed = false;
+  void not_lowered(const Op& op, const std::string& reason) {
+    if (!is_needed(op)) return;
+    const bool approximated =
+        on_unsupported_ == OnUnsupported::approximate && try_to_approximate(op);
+    report(op, reason, approximated);
+    if (!approximated) leave_out(op);
+  }
+
+  // The lowering of an operator whose results are all at hand otherwise may fail.
+  bool is_needed(const Op& op) const {
+    return std::any_of(op.outputs.begin(), op.outputs.end(), [&](modelexport::ValueId id) {
+      return id != kNone && !builder_.is_free(id);
+    });
+  }
+
+  bool try_to_approximate(const Op& op) {
+    if (!op.blocks.empty()) return false;
+    try {
+      lower_with(approximate, op);
+      return true;
+    } catch (const Unsupported&) {
+    } catch (const Missing&) {
+    }
+    return false;
+  }
+
+  // When all are to be found, what is computed from the results is still lowered.
+  void leave_out(const Op& op) {
     for (modelexport::ValueId id : op.outputs) {
       if (id == kNone || builder_.is_free(id)) continue;
+      if (on_unsupported_ != OnUnsupported::raise) {
+        builder_.set_missing(id);
+        continue;
+      }
       const modelexport::Value& value = program_.values[id];
       builder_.bind(id, builder_.new_value(value.dtype, value.shape, value.kind));
-      needed = true;
     }
-    if (!needed) return;
+  }
+
+  void report(const Op& op, const std::string& reason, bool approximated) {
     const std::string& key = program_.schemas[op.schema].key;
-    const auto same = std::find_if(
-        unsupported_.begin(), unsupported_.end(),
-        [&](const UnsupportedOp& seen) { return seen.key == key && seen.reason == reason; });
+    const auto same =
+        std::find_if(unsupported_.begin(), unsupported_.end(), [&](const UnsupportedOp& seen) {
+          return seen.key == key && seen.reason == reason && seen.approximated == approximated;
+        });
     if (same != unsupported_.end())
       same->places.push_back(op.origin);
     else
-      unsupported_.push_back({key, reason, {op.origin}});
+      unsupported_.push_back({key, reason, {op.origin}, approximated});
+  }
+
+  std::string why_not(const Op& op) const {
+    const std::string& key = program_.schemas[op.schema].key;
+    if (find(key) == nullptr) return "no lowering" + hint(key);
+    bool complex = false;  // if not, what has no lowering is the same operator on sequences
+    const auto look = [&](modelexport::ValueId id) { complex |= program_.values[id].is_complex; };
+    for (const Argument& argument : op.arguments) for_each_value(argument, look);
+    return complex ? "no lowering for complex tensors" : "no lowering";
+  }
+
+  // The nearest supported form: other overloads.
+  static std::string hint(const std::string& key) {
+    const std::string name = key.substr(0, key.find('.'));
+    std::vector<std::string_view> others;
+    for (const std::string_view other : keys()) {
+      if (other.substr(0, other.find('.')) == name && other != key) others.push_back(other);
+    }
+    return others.empty() ? "" : fmt::format(", but there is one for {}", fmt::join(others, ", "));
   }
 
   std::string place(OriginId origin) const { return lowering::place(program_, origin); }
 
   const Program& program_;
   Builder builder_;
+  const Lowerings& lowerings_;
+  const OnUnsupported on_unsupported_;
   LiveOperators live_;
   std::vector<UnsupportedOp> unsupported_;
 };
@@ -203,10 +270,9 @@ std::string place(const Program& program, OriginId origin) {
   return text;
 }
 
-std::string describe(const std::vector<UnsupportedOp>& unsupported, const Program& program) {
+std::string list(const std::vector<UnsupportedOp>& unsupported, const Program& program) {
   constexpr size_t kShown = 3;
-  if (unsupported.empty()) return {};
-  std::string text = "these operators cannot be exported:\n";
+  std::string text;
   for (const UnsupportedOp& op : unsupported) {
     text += fmt::format("  {} ({}): {}\n", op.key,
                         op.places.size() == 1 ? "once" : fmt::format("{} times", op.places.size()),
@@ -217,7 +283,16 @@ std::string describe(const std::vector<UnsupportedOp>& unsupported, const Progra
     if (op.places.size() > kShown)
       text += fmt::format("    and {} more\n", op.places.size() - kShown);
   }
-  return text + "`modelexport ops` lists what is supported.";
+  return text;
+}
+
+std::string describe(const std::vector<UnsupportedOp>& unsupported, const Program& program) {
+  if (unsupported.empty()) return {};
+  return fmt::format(
+      "these operators cannot be exported:\n{}"
+      "`modelexport ops` lists what is supported; --ops maps other operators to ONNX, and "
+      "--on-unsupported exports the rest.",
+      list(unsupported, program));
 }
 
 }  // namespace modelexport::lowering

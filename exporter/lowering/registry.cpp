@@ -24,13 +24,13 @@ const Table& table() {
   static const Table kTable = [] {
     Table table;
     for (std::span<const Row> rows :
-         {unary_table(),         binary_table(),      compare_table(),     cast_table(),
-          create_table(),        reduce_table(),      scan_table(),        view_table(),
-          index_table(),         linear_table(),      convolution_table(), pool_table(),
-          normalization_table(), activation_table(),  attention_table(),   recurrent_table(),
-          embedding_table(),     resize_table(),      random_table(),      loss_table(),
-          scalar_table(),        scalar_math_table(), control_table(),     frequency_table(),
-          quantize_table()}) {
+         {unary_table(),         binary_table(),     compare_table(),     cast_table(),
+          create_table(),        reduce_table(),     scan_table(),        view_table(),
+          index_table(),         linear_table(),     convolution_table(), pool_table(),
+          normalization_table(), activation_table(), attention_table(),   recurrent_table(),
+          embedding_table(),     resize_table(),     random_table(),      detection_table(),
+          loss_table(),          scalar_table(),     scalar_math_table(), control_table(),
+          frequency_table(),     quantize_table()}) {
       join(table, rows);
     }
     for (std::span<const Row> rows :

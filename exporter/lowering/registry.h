@@ -59,6 +59,7 @@ std::span<const Row> attention_table();
 std::span<const Row> recurrent_table();
 std::span<const Row> embedding_table();
 std::span<const Row> resize_table();     // interpolate, pad, grid_sample, pixel_shuffle, fold
+std::span<const Row> detection_table();  // torchvision's nms, roi_align
 std::span<const Row> random_table();
 std::span<const Row> loss_table();
 std::span<const Row> scalar_table();     // arithmetic on ints, floats and bools: aten::add.int, aten::size.int

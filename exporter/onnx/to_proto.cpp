@@ -196,6 +196,13 @@ void convert_function(const graph::Function& function, const Program& program,
   }
 }
 
+void parse_function(const graph::GivenFunction& given, pb::FunctionProto& to) {
+  if (!to.ParseFromString(given.proto)) {
+    throw Error(ErrorKind::internal,
+                fmt::format("{}::{} is no FunctionProto", given.domain, given.name));
+  }
+}
+
 void convert_opsets(const graph::Graph& graph, pb::ModelProto& to) {
   std::set<std::string> seen;
   const auto import = [&](const std::string& domain, int version) {
@@ -207,6 +214,7 @@ void convert_opsets(const graph::Graph& graph, pb::ModelProto& to) {
   import("", graph.opset);
   for (const auto& [domain, version] : graph.custom_domains) import(domain, version);
   for (const graph::Function& function : graph.functions) import(function.domain, 1);
+  for (const graph::GivenFunction& function : graph.given_functions) import(function.domain, 1);
 }
 
 }  // namespace
@@ -255,6 +263,9 @@ ModelParts to_proto(const graph::Graph& graph, const Program& program,
   }
   for (const graph::Function& function : graph.functions) {
     convert_function(function, program, annotations, *model.add_functions());
+  }
+  for (const graph::GivenFunction& function : graph.given_functions) {
+    parse_function(function, *model.add_functions());
   }
   return parts;
 }

@@ -117,6 +117,7 @@ struct Schema {
   std::string key;                     // "aten::add.Tensor": namespace, name and overload
   std::vector<std::string> arguments;  // names, in order
   std::string text;                    // the whole schema, for messages
+  std::vector<std::string> types;      // of the arguments: "Tensor", "int[]"; empty if not known
 };
 
 struct Block;
@@ -176,6 +177,10 @@ struct Module {  // of the live module tree; one entry per path, parents before 
 struct Port {  // an input or output of the model
   std::string name;
   ValueId value = kNone;
+  // The attribute of the module that it holds, before (input) or after the call (output), as a
+  // path: "cache.k"; empty: an argument or a result of forward.
+  std::string state = "";
+  size_t position = 0;  // of an output: among all that the live module gives
 };
 
 struct Program {

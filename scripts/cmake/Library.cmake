@@ -18,7 +18,15 @@ target_include_directories(modelexport INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/modelexport>)
 
-install(TARGETS modelexport EXPORT modelexportTargets)
+# modelexport::lowerings: the headers alone, for libraries that --load-lowerings loads.
+add_library(modelexport_lowerings INTERFACE)
+set_target_properties(modelexport_lowerings PROPERTIES EXPORT_NAME lowerings)
+target_compile_features(modelexport_lowerings INTERFACE cxx_std_20)
+target_include_directories(modelexport_lowerings INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/modelexport>)
+
+install(TARGETS modelexport modelexport_lowerings EXPORT modelexportTargets)
 install(TARGETS modelexport_command)
 # The headers that a user of the library sees: none of them includes LibTorch, onnx or protobuf.
 install(FILES exporter/export.h exporter/error.h
@@ -27,6 +35,10 @@ install(FILES exporter/frontend/live_module.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter/frontend)
 install(FILES exporter/onnx/reader.h exporter/onnx/metadata.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter/onnx)
+# For libraries with lowerings of their own, too: see exporter/lowering/plugin.h.
+install(FILES exporter/lowering/call.h exporter/lowering/lower.h exporter/lowering/lowerings.h
+  exporter/lowering/plugin.h exporter/lowering/registry.h
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter/lowering)
 install(DIRECTORY exporter/program exporter/graph
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/modelexport/exporter FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tagging analysis

@@ -351,7 +351,8 @@ class Faults(unittest.TestCase):
             r"  aten::linalg_ldl_factor_ex \(2 times\): no lowering\n"
             r"    in the model \(Unsupported\), faults_test\.py:\d+ in forward\n"
             r"    in the model \(Unsupported\), faults_test\.py:\d+ in forward\n"
-            r"`modelexport ops` lists what is supported\.\n\Z",
+            r"`modelexport ops` lists what is supported; --ops maps other operators to ONNX, and --on-unsupported "
+            r"exports the rest\.\n\Z",
         )
         self.assertEqual(result.returncode, UNSUPPORTED)
         self.assertEqual(os.listdir(self.output), [])
@@ -439,7 +440,7 @@ class Faults(unittest.TestCase):
         (FOLDER / "bad.yaml").write_text("weights: embed\nopsett: 18\n")
         self.check_export(
             USAGE,
-            "bad.yaml:2: unknown key 'opsett'; known are input, inputs, dynamic, seed, load_library, opset, weights, "
+            "bad.yaml:2: unknown key 'opsett'; known are input, inputs, dynamic, state, seed, load_library, ops, load_lowerings, on_unsupported, opset, weights, "
             "verify, runtime, metrics, json, quiet, extraction, validation, output",
             "net.pt",
             "--config",

@@ -12,6 +12,15 @@ import sys
 import browser
 import checkpoints
 import checks
+import torch
+
+
+class Counts(torch.nn.Module):
+    """One of its outputs cannot be exported: ONNX has no Poisson distribution."""
+
+    def forward(self, x):
+        rates = x.abs()
+        return rates, torch.poisson(rates)
 
 
 def shown(page: pathlib.Path, address: str = "") -> str:
@@ -38,6 +47,19 @@ def main(command: str, folder: str) -> None:
     assert "ONNX Runtime and LibTorch agree on" in shown(page, "#view=numbers")
     assert "No parameter is shared." in shown(page, "#view=sharing")
     assert "memory peak mb" in shown(page, "#view=about")
+
+    incomplete = pathlib.Path(folder) / "report-incomplete"
+    shutil.rmtree(incomplete, ignore_errors=True)
+    incomplete.mkdir()
+    torch.jit.script(Counts()).save(str(incomplete / "counts.pt"))
+    checks.run(command, "extract", "--model", incomplete / "counts.pt", "--output", incomplete, "--input",
+               "x:float32[2,3]", "--on-unsupported", "skip", "--quiet", status=3)  # fmt: skip
+    text = shown(incomplete / "report.html")
+    assert "The file is not the whole module: 1 operator could not be exported" in text, text[:2000]
+    row = r"aten::poisson\s+no lowering\s+left out\s+the model \(Counts\), report_test\.py:\d+"
+    assert re.search(row, text), text[:3000]
+    assert re.search(r"Outputs that are missing\s+output\.1\b", text), text[:3000]
+    shutil.rmtree(incomplete)
 
     other = pathlib.Path(folder) / "report-opset"
     shutil.rmtree(other, ignore_errors=True)

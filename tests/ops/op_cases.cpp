@@ -19,6 +19,7 @@
 
 #include "exporter/error.h"
 #include "exporter/frontend/quantized_operators.h"
+#include "exporter/frontend/torchvision.h"
 #include "exporter/lowering/registry.h"
 #include "tests/ops/case.h"
 #include "tests/ops/compile.h"
@@ -153,6 +154,7 @@ int run(int argc, char** argv) {
   if (!mkdtemp(name.data())) return 2;
   folder = name;
   switch_off_onednn();
+  frontend::register_torchvision();
   const std::vector<Case> cases = read_cases();
   register_cases(cases);
   const int result = RUN_ALL_TESTS();

@@ -272,7 +272,7 @@ TEST(Unsupported, AllAreReportedAtOnce) {
     and 2 more
   aten::__range_length (once): 'step' depends on the inputs
     in the model (pkg.Net), net.py:7 in forward
-`modelexport ops` lists what is supported.)");
+`modelexport ops` lists what is supported; --ops maps other operators to ONNX, and --on-unsupported exports the rest.)");
 }
 
 std::string internal_error(const HandMade& p) {

@@ -1,0 +1,43 @@
+#include "exporter/frontend/functional_twin.h"
+
+#include <torch/csrc/jit/runtime/operator.h>
+
+namespace modelexport::frontend {
+namespace {
+
+// The operator `name` that writes to nothing and has the arguments of `schema`, without `out`;
+// the first may have another name (aten::dropout_).
+const c10::FunctionSchema* functional(const std::string& name, const c10::FunctionSchema& schema) {
+  size_t arguments = schema.arguments().size();
+  for (const auto& argument : schema.arguments()) {
+    if (argument.is_out()) --arguments;
+  }
+  const c10::FunctionSchema* twin = nullptr;
+  for (const auto& candidate : torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name))) {
+    const auto& other = candidate->schema();
+    if (other.is_mutable() || other.arguments().size() != arguments) continue;
+    bool same = true;
+    for (size_t i = 0; i < arguments && same; ++i) {
+      same = (i == 0 || other.arguments()[i].name() == schema.arguments()[i].name()) &&
+             *other.arguments()[i].type() == *schema.arguments()[i].type();
+    }
+    if (same && (twin == nullptr || other.overload_name() == schema.overload_name())) twin = &other;
+  }
+  return twin;
+}
+
+}  // namespace
+
+const c10::FunctionSchema* functional_twin(const c10::FunctionSchema& schema) {
+  std::string name = schema.name();
+  if (name.starts_with("aten::__i") && name.ends_with("__")) {
+    name.erase(std::string_view("aten::__").size(), 1);  // __iand__ -> __and__
+  } else if (name.ends_with("_") && !name.ends_with("__")) {
+    name.pop_back();
+  }
+  // aten::normal is something else.
+  const auto* twin = name == "aten::normal" ? nullptr : functional(name, schema);
+  return twin != nullptr ? twin : functional(name + "_functional", schema);
+}
+
+}  // namespace modelexport::frontend
