@@ -125,9 +125,11 @@ void Interpreter::run_if(Node* node, Frame& frame) {
   for (size_t i = 0; i < 2; ++i) walk_branch(node->blocks()[i], frame, branches[i]);
   const size_t taken = conditions[0] ? 0 : 1;
   const auto assume = [&](const std::string& why) {
-    recorder_.program().warnings.push_back(
-        fmt::format("the condition {} is taken to be always {}, as in the examples: {}",
-                    place_of(node, frame), taken == 0, why));
+    if (observing_ == 0) {
+      recorder_.program().warnings.push_back(
+          fmt::format("the condition {} is taken to be always {}, as in the examples: {}",
+                      place_of(node, frame), taken == 0, why));
+    }
     take(node->blocks()[taken]);
   };
   if (branches[taken].failure) throw *branches[taken].failure;

@@ -44,6 +44,11 @@ struct WeightWritten {
   const void* storage;
 };
 
+// Thrown where a what-if contradicts itself and is the only world there is: a loop observed in it.
+struct Contradiction {
+  std::string why;
+};
+
 class Interpreter {
  public:
   // Operators that is_lowered(key) says no to are walked as what they call, if they have a

@@ -129,6 +129,7 @@ void Interpreter::drop_what_ifs(const std::string& why) {
   for (size_t lane = 0; lane < lanes_; ++lane) {
     if (!is_what_if(lane)) left.ids.push_back(worlds_->ids[lane]);
   }
+  if (left.ids.empty()) throw Contradiction{why};
   enter(std::make_shared<const WorldSet>(std::move(left)));
   recorder_.program().warnings.push_back(
       "sizes that depend on data or on the path taken may be fixed as they are in the examples, "

@@ -51,16 +51,28 @@ HostValue host_value(const std::string& name, const at::Tensor& tensor) {
   return {name, false, {host_tensor(name, tensor)}};
 }
 
-// Flattens what forward returns in the order of Program::outputs (see Interpreter::output).
-void flatten_output(const c10::IValue& value, std::vector<HostValue>& flat) {
+// Flattens what forward returns in the order of Program::outputs (see Interpreter::output), with
+// lists as one value where `sequences` says so.
+void flatten_output(const c10::IValue& value, std::vector<HostValue>& flat,
+                    const std::vector<bool>& sequences = {}) {
+  const size_t first = flat.size();
   if (value.isTensor() && value.toTensor().defined()) {
     flat.push_back(host_value("", value.toTensor()));
   } else if (value.isTuple()) {
-    for (const auto& element : value.toTupleRef().elements()) flatten_output(element, flat);
+    for (const auto& element : value.toTupleRef().elements()) {
+      flatten_output(element, flat, sequences);
+    }
   } else if (value.isList()) {
-    for (const auto& element : value.toListRef()) flatten_output(element, flat);
+    for (const auto& element : value.toListRef()) flatten_output(element, flat, sequences);
+    if (first >= sequences.size() || !sequences[first]) return;
+    HostValue sequence{"", true, {}};
+    for (size_t i = first; i < flat.size(); ++i) {
+      sequence.tensors.push_back(std::move(flat[i].tensors.at(0)));
+    }
+    flat.resize(first);
+    flat.push_back(std::move(sequence));
   } else if (value.isGenericDict()) {
-    for (const auto& entry : value.toGenericDict()) flatten_output(entry.value(), flat);
+    for (const auto& entry : value.toGenericDict()) flatten_output(entry.value(), flat, sequences);
   } else if (value.isBool()) {
     flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kBool)));
   } else if (value.isInt()) {
@@ -144,6 +156,7 @@ struct LiveModule::Impl {
   Checkpoint checkpoint;
   Examples examples;
   State state;
+  std::vector<bool> sequences;  // which outputs of the trace are lists of unknown length
 
   torch::jit::Method forward() const { return checkpoint.module.get_method("forward"); }
   const c10::FunctionSchema& schema() const { return forward().function().getSchema(); }
@@ -201,7 +214,7 @@ LiveModule::LiveModule(LiveModule&&) noexcept = default;
 
 void LiveModule::set_examples(const InputOptions& options) {
   const at::NoGradGuard no_grad;
-  auto& [checkpoint, examples, state] = *impl_;
+  auto& [checkpoint, examples, state, sequences] = *impl_;
   state = {.as_ports = options.state_as_ports};
   // A walk does not read large weights, as running forward does.
   const QuickTrial walks = [&checkpoint = checkpoint](const Example& example) {
@@ -228,9 +241,12 @@ Program LiveModule::tree() const { return Recorder(impl_->checkpoint).take(); }
 
 Program LiveModule::trace(const IsLowered& is_lowered) {
   const at::NoGradGuard no_grad;
-  auto& [checkpoint, examples, state] = *impl_;
   std::set<const void*> written;
-  Program program = walk(checkpoint, impl_->given(), is_lowered, state, written);
+  Program program = walk(impl_->checkpoint, impl_->given(), is_lowered, impl_->state, written);
+  impl_->sequences.clear();
+  for (const Port& port : program.outputs) {
+    impl_->sequences.push_back(program.values[port.value].kind == Kind::sequence);
+  }
   for (const auto& name : impl_->names_in(written)) {
     program.warnings.push_back(state_warning(name));
   }
@@ -287,7 +303,7 @@ std::vector<std::vector<HostValue>> LiveModule::run_in_a_row(const std::vector<H
       }
       auto arguments = unflatten(impl_->schema(), impl_->given().examples[0], tensors).arguments;
       std::vector<HostValue> outputs;
-      flatten_output(impl_->forward()(std::move(arguments)), outputs);
+      flatten_output(impl_->forward()(std::move(arguments)), outputs, impl_->sequences);
       for (HostValue& value : state()) outputs.push_back(std::move(value));
       calls.push_back(std::move(outputs));
     }

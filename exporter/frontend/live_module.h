@@ -67,7 +67,7 @@ class LiveModule {
                                      const std::vector<int64_t>& symbol_sizes, uint64_t seed) const;
 
   // Runs the module itself (its own forward, not the program). Outputs flattened as
-  // Program::outputs; the module is as it was before.
+  // Program::outputs of the last trace(); the module is as it was before.
   std::vector<HostValue> run(const std::vector<HostValue>& inputs) const;
   // Calls it `count` times in a row.
   std::vector<std::vector<HostValue>> run_in_a_row(const std::vector<HostValue>& inputs,

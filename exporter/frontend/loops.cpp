@@ -153,13 +153,17 @@ void Interpreter::observe(Loop& loop) {
   for (size_t lane = 0; lane < lanes_; ++lane) {
     // Numbers that a what-if makes up may keep a loop going for ever.
     const int64_t most = is_what_if(lane) ? 2 * longest + 8 : kMaxObserved;
-    if (observe(loop, worlds_->ids[lane], most)) {
-      longest = std::max(longest, loop.runs.back().iterations);
-      continue;
+    std::string why = place_of(loop.node, loop.frame);
+    try {
+      if (observe(loop, worlds_->ids[lane], most)) {
+        longest = std::max(longest, loop.runs.back().iterations);
+        continue;
+      }
+    } catch (const Contradiction& contradiction) {
+      why = contradiction.why;
     }
-    const std::string place = place_of(loop.node, loop.frame);
-    if (!is_what_if(lane)) throw Error(ErrorKind::usage, "a loop does not end " + place);
-    drop_what_ifs(place);
+    if (!is_what_if(lane)) throw Error(ErrorKind::usage, "a loop does not end " + why);
+    drop_what_ifs(why);
     std::erase_if(loop.runs, [&](const Loop::Run& run) {
       return world_tree_.kind(run.world) != WorldKind::real;
     });
@@ -181,7 +185,11 @@ void Interpreter::find_carried(Loop& loop) {
       adopt(carried.initial);
       carried.set(carried.initial);
     }
-    run_iteration(loop, 0);
+    try {
+      run_iteration(loop, 0);
+    } catch (const Contradiction&) {
+      continue;
+    }
     changed = attributes_;
     effects = observation.trial.end();
     break;
@@ -288,6 +296,10 @@ void Interpreter::record_loop(Loop& loop) {
   observe(loop);
   const bool ever = std::any_of(loop.runs.begin(), loop.runs.end(),
                                 [](const Loop::Run& run) { return run.iterations > 0; });
+  if (!ever && observing_ > 0) {  // in this world; there may be others
+    for (const Carried& carried : loop.carried) loop.joined.push_back(carried.initial);
+    return;
+  }
   if (!ever) {
     throw Error(ErrorKind::unsupported,
                 fmt::format("prim::Loop {}: it runs no iteration in any example",

@@ -65,8 +65,13 @@ Expr elu_formula(Expr x, double alpha, double scale, double input_scale) {
 
 // aten::elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor
 V elu(Call& c) {
-  const double alpha = c.number("alpha"), scale = c.number("scale");
-  const double input_scale = c.number("input_scale");
+  const double scale = c.number("scale"), input_scale = c.number("input_scale");
+  if (!c.is_known("alpha")) {
+    Expr x = operand(c, "self"), alpha(c, c.scalar("alpha", x.dtype()));
+    Expr below = alpha * expm1(minimum(x, 0.0) * input_scale);
+    return result(c, scale * where(x > 0.0, x, below));
+  }
+  const double alpha = c.number("alpha");
   if (is_double(c) || scale != 1.0 || input_scale != 1.0) {
     return result(c, elu_formula(operand(c, "self"), alpha, scale, input_scale));
   }
@@ -95,7 +100,11 @@ V leaky(Call& c, double slope) {
 }
 
 // aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor
-V leaky_relu(Call& c) { return leaky(c, c.number("negative_slope")); }
+V leaky_relu(Call& c) {
+  if (c.is_known("negative_slope")) return leaky(c, c.number("negative_slope"));
+  Expr self(c, c.tensor("self", c.out_dtype()));
+  return where(self >= 0.0, self, Expr(c, c.scalar("negative_slope", self.dtype())) * self);
+}
 
 // aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.333, bool training=False,
 //    Generator? generator=None) -> Tensor
