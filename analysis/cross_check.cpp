@@ -11,20 +11,10 @@
 #include "analysis/parameter_uses.h"
 #include "analysis/placement.h"
 #include "analysis/structure.h"
-#include "exporter/graph/scopes.h"
+#include "exporter/graph/functions.h"
 
 namespace modelexport::analysis {
 namespace {
-
-void add_nodes(const graph::Block& block, const Program& program,
-               const tagging::Hierarchy& hierarchy, Expectation& out) {
-  for (const graph::Node& node : block.nodes) {
-    out.nodes.emplace(node.name, hierarchy.level_of(graph::scope_of(node, program)));
-    for (const graph::Attribute& attribute : node.attributes)
-      if (const auto* body = std::get_if<std::shared_ptr<graph::Block>>(&attribute.value))
-        add_nodes(**body, program, hierarchy, out);
-  }
-}
 
 // "[batch, 16]" of a shape of the program.
 std::string shape_text(const Shape& shape, const Program& program) {
@@ -250,7 +240,9 @@ Expectation expectation_of(const graph::Graph& graph, const Program& program,
     if (const auto* id = std::get_if<TensorId>(&initializer.tensor.data))
       out.tensors.push_back({*id, graph.values[initializer.value].name});
 
-  add_nodes(graph.body, program, hierarchy, out);
+  graph::for_each_node(graph, program, [&](const graph::ExpandedNode& node, ScopeId scope) {
+    out.nodes.emplace(node.prefix + node.node.name, hierarchy.level_of(scope));
+  });
   const std::vector<tagging::Level>& levels = hierarchy.levels();
   std::vector<char> used(levels.size(), 0);
   for (const auto& [name, level] : out.nodes) used[level] = 1;

@@ -3,7 +3,7 @@
 // defines is one without producer, and a name that is defined twice is listed.
 //
 // Nodes stand in the order of the file, those of nested blocks after the node that owns the block.
-// Bodies of local functions are not looked into: a call of one is a node like any other.
+// Calls of local functions have been replaced by the functions' bodies (onnx/reader.h).
 #pragma once
 
 #include <cstdint>

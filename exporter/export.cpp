@@ -90,6 +90,14 @@ std::string describe_unsupported(const ExportResult& result, const ExportOptions
   return text;
 }
 
+// bert.onnx; of a submodule bert.encoder.layer.0.onnx.
+std::string output_path(const std::string& checkpoint, const ExportOptions& options) {
+  std::filesystem::path path = std::filesystem::path(checkpoint).replace_extension();
+  if (!options.module.empty()) path += "." + options.module;
+  path += ".onnx";
+  return path.string();
+}
+
 // "writing 3.2 of 16.1 GB"
 onnx::WeightWriter::Progress weight_progress(const ExportOptions& options) {
   if (!options.progress) return {};
@@ -155,17 +163,19 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   {
     const Stage stage(options, "running the module", metrics.analysis_time);
     module.set_examples(options.inputs);
+    if (!options.module.empty()) module.select(options.module);
     result.program = trace(module, lowerings);
   }
-  const std::string output = options.output.empty()
-                                 ? std::filesystem::path(path).replace_extension(".onnx").string()
-                                 : options.output;
+  const std::string output = options.output.empty() ? output_path(path, options) : options.output;
   onnx::ModelWriter writer(output, result.program, weight_mode(options.weights));
   writer.start_weights(onnx::tensors_in_use(result.program));
   {
     const Stage stage(options, "lowering", metrics.export_time);
     LoweredProgram lowered =
-        lower_program(result.program, {options.opset, options.on_unsupported, lowerings});
+        lower_program(result.program, {.opset = options.opset,
+                                       .on_unsupported = options.on_unsupported,
+                                       .lowerings = lowerings,
+                                       .functions = options.functions});
     result.graph = std::move(lowered.graph);
     result.report.unsupported = std::move(lowered.unsupported);
     result.report.missing_outputs = std::move(lowered.missing_outputs);
@@ -179,7 +189,7 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   const onnx::WrittenModel written = [&] {
     const Stage stage(options, "writing", metrics.write_time);
     archive.finish();
-    return writer.write(result.graph, annotations_of(tagger, result.graph),
+    return writer.write(result.graph, annotations_of(tagger, result.graph, options.module),
                         weight_progress(options));
   }();
   result.model.onnx = written.path;

@@ -43,11 +43,13 @@ struct ValidationOptions {
 struct ExportOptions {
   std::string output;                       // default: the checkpoint's path, ending in .onnx
   frontend::InputOptions inputs;            // --inputs, --input, --dynamic auto, --seed
+  std::string module;                       // the path of a submodule, to be exported alone
   std::vector<std::string> load_library;    // custom operators: with their code...
   std::vector<std::string> ops;             // ...what they become (ops_file.h)...
   std::vector<std::string> load_lowerings;  // ...or how they are lowered (lowering/plugin.h)
   lowering::OnUnsupported on_unsupported = lowering::OnUnsupported::raise;
-  int opset = 20;  // 17..23
+  int opset = 20;          // 17..23
+  bool functions = false;  // each module class is an ONNX local function
   Weights weights = Weights::external;
   bool include_torch_nn = false;    // torch.nn modules have a part in hierarchy_tag
   analysis::DagOptions extraction;  // of hierarchy.json

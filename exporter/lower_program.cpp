@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "exporter/error.h"
+#include "exporter/graph/functions.h"
 #include "exporter/graph/naming.h"
 #include "exporter/graph/passes/run_passes.h"
 #include "exporter/lowering/plugin.h"
@@ -41,17 +42,24 @@ LoweredProgram lower_program(Program& program, const lowering::Options& options)
     result.missing_outputs.push_back(program.outputs[index].name);
   }
   remove_outputs(program, lowered.missing_outputs);
-  graph::run_passes(lowered.graph, program);
+  if (options.functions)
+    graph::outline_calls(lowered.graph, program);
+  else
+    graph::run_passes(lowered.graph, program);
   graph::assign_names(lowered.graph, program);
   result.graph = std::move(lowered.graph);
   result.unsupported = std::move(lowered.unsupported);
   return result;
 }
 
-onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Graph& graph) {
+onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Graph& graph,
+                                 const std::string& module) {
   onnx::Annotations annotations;
+  if (!module.empty()) annotations.model.emplace_back(tagging::kModule, module);
   annotations.producer_version = MODELEXPORT_VERSION;
-  annotations.node = [&](const graph::Node& node) { return tagger.node(node); };
+  annotations.node = [&](const graph::Node& node, const graph::Function* function) {
+    return tagger.node(node, function);
+  };
   annotations.initializer = [&](const graph::Initializer& initializer) {
     return tagger.initializer(initializer);
   };

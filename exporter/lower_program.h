@@ -27,7 +27,9 @@ struct LoweredProgram {
 // if there are any and `options` say so, or if no output is left without them.
 LoweredProgram lower_program(Program& program, const lowering::Options& options);
 
-// Both must outlive the result.
-onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Graph& graph);
+// Both must outlive the result. `module`: the path of the submodule that the program is, if it is
+// one.
+onnx::Annotations annotations_of(const tagging::Tagger& tagger, const graph::Graph& graph,
+                                 const std::string& module = "");
 
 }  // namespace modelexport

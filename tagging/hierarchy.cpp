@@ -6,20 +6,14 @@
 #include <tuple>
 #include <utility>
 
+#include "exporter/graph/scopes.h"
+
 namespace modelexport::tagging {
 namespace {
 
 std::string_view after_last(std::string_view text, char separator) {
   const size_t at = text.rfind(separator);
   return at == std::string_view::npos ? text : text.substr(at + 1);
-}
-
-// `path` without the leading `above` and its dot; `path` itself if it does not lie below.
-std::string_view relative_path(std::string_view path, std::string_view above) {
-  if (above.empty()) return path;
-  if (path.size() > above.size() && path.starts_with(above) && path[above.size()] == '.')
-    return path.substr(above.size() + 1);
-  return path;
 }
 
 // The separator of tags must not appear in a name (keys of a ModuleDict may hold anything).
@@ -117,7 +111,7 @@ void assign_tags(std::vector<Level>& levels, const std::vector<Module>& tree,
     const ModuleId parent = level.module < tree.size() ? tree[level.module].parent : kNone;
     std::string_view name;
     if (called_by_name[{above[id], class_name, last}].size() > 1)
-      name = relative_path(level.path, upper.path);
+      name = graph::relative_path(level.path, upper.path);
     else if (called[{above[id], class_name}].size() > 1 || side_by_side[{parent, class_name}] > 1)
       name = last;
     level.tag = upper.tag + "/" + tag_segment(level.class_name, name);

@@ -8,7 +8,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include "exporter/graph/scopes.h"
+#include "exporter/graph/functions.h"
 #include "exporter/program/module_tensor.h"
 #include "tagging/hierarchy.h"
 #include "tagging/number_text.h"
@@ -34,6 +34,12 @@ std::optional<Numbered> split_number(const std::string& name) {
   return Numbered{name.substr(0, at), std::stoll(name.substr(at))};
 }
 
+ModuleId module_of(const Program& program, ScopeId scope) {
+  while (program.scopes[scope].module == kNone && program.scopes[scope].parent != kNone)
+    scope = program.scopes[scope].parent;
+  return program.scopes[scope].module == kNone ? 0 : program.scopes[scope].module;
+}
+
 class Tree {
  public:
   Tree(const Program& program, std::vector<int64_t> nodes)
@@ -49,7 +55,8 @@ class Tree {
       direct[module.parent].push_back(id);
     }
     for (auto& list : direct) std::reverse(list.begin(), list.end());
-    any_runs_ = !runs.empty() && runs[0];
+    root_ = program.scopes.empty() ? 0 : module_of(program, program.entry);
+    any_runs_ = !runs.empty() && runs[root_];
 
     // Children come after their parents, so going backwards each container is opened before its
     // holder asks for it, and each signature is there.
@@ -72,7 +79,7 @@ class Tree {
 
   std::vector<TreeRow> rows(int max_depth) {
     std::vector<TreeRow> out;
-    if (!program_.modules.empty()) add({0}, "", 0, true, max_depth, out);
+    if (!program_.modules.empty()) add({root_}, "", 0, true, max_depth, out);
     return out;
   }
 
@@ -165,6 +172,7 @@ class Tree {
   }
 
   const Program& program_;
+  ModuleId root_ = 0;
   bool any_runs_ = false;
   std::vector<std::vector<Child>> children_;
   std::vector<int64_t> nodes_;
@@ -182,27 +190,16 @@ std::string padded(const std::string& text, size_t to, bool right) {
   return right ? spaces + text : text + spaces;
 }
 
-ModuleId module_of(const Program& program, ScopeId scope) {
-  while (program.scopes[scope].module == kNone && program.scopes[scope].parent != kNone)
-    scope = program.scopes[scope].parent;
-  return program.scopes[scope].module == kNone ? 0 : program.scopes[scope].module;
-}
-
-void count_nodes(const Program& program, const graph::Block& block, std::vector<int64_t>& counts) {
-  for (const graph::Node& node : block.nodes) {
-    ++counts[module_of(program, graph::scope_of(node, program))];
-    for (const graph::Attribute& attribute : node.attributes)
-      if (const auto* body = std::get_if<std::shared_ptr<graph::Block>>(&attribute.value))
-        count_nodes(program, **body, counts);
-  }
-}
-
 }  // namespace
 
 std::vector<TreeRow> tree_rows(const Program& program, const graph::Graph* graph,
                                const TreeOptions& options) {
   std::vector<int64_t> nodes(program.modules.size(), 0);
-  if (graph) count_nodes(program, graph->body, nodes);
+  if (graph) {
+    graph::for_each_node(*graph, program, [&](const graph::ExpandedNode&, ScopeId scope) {
+      ++nodes[module_of(program, scope)];
+    });
+  }
   return tree_rows(program, std::move(nodes), options);
 }
 

@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "analysis/file_index.h"
 #include "exporter/error.h"
 #include "exporter/onnx/reader.h"
+#include "tagging/tags.h"
 
 namespace modelexport::cli {
 
@@ -64,14 +66,19 @@ frontend::LiveModule LiveCommand::load_module() {
   config.read_into(settings);
   check_model_file(model);
   frontend::LiveModule module(model, options.load_library);
-  for (const auto& input : onnx::read_model(onnx_file).graph.inputs) {
-    options.inputs.numbers.insert(input.name);
+  const onnx::ModelFile file = onnx::read_model(onnx_file);
+  const std::string* made_of = analysis::find(file.metadata, tagging::kModule);
+  if (made_of && options.module.empty()) options.module = *made_of;
+  if (options.module.empty()) {
+    for (const auto& input : file.graph.inputs) options.inputs.numbers.insert(input.name);
   }
   module.set_examples(options.inputs);
+  if (!options.module.empty()) module.select(options.module);
   return module;
 }
 
 void LiveCommand::add_settings_to(CLI::App& app) {
+  declare_module_setting(settings, options);
   console.declare(settings);
   settings.add_to(app);
   config.add_to(app);
@@ -114,6 +121,11 @@ void declare_runtime_setting(Settings& settings, ExportOptions& options) {
   settings.add("runtime", options.runtime, "libonnxruntime.so, or the folder that holds it");
 }
 
+void declare_module_setting(Settings& settings, ExportOptions& options) {
+  settings.add("module", options.module,
+               "path of a submodule to look at alone, with the inputs that the model passes to it");
+}
+
 void declare_export_settings(Settings& settings, ExportOptions& options) {
   declare_input_settings(settings, options);
   declare_lowering_settings(settings, options);
@@ -123,7 +135,10 @@ void declare_export_settings(Settings& settings, ExportOptions& options) {
                       {"raise", "skip", "approximate"}, [&options](size_t index) {
                         options.on_unsupported = static_cast<lowering::OnUnsupported>(index);
                       });
+  declare_module_setting(settings, options);
   settings.add("opset", options.opset, "target opset", 17, 23);
+  settings.add("functions", options.functions,
+               "each module class is an ONNX local function, which its calls share");
   settings.add_choice("weights", "where the weights go", {"external", "embed", "in-place"},
                       [&options](size_t index) { options.weights = static_cast<Weights>(index); });
   settings.add("verify", options.verify, "compare numbers: ONNX Runtime against LibTorch");

@@ -64,7 +64,8 @@ struct LiveCommand {
   ConfigOption config;
 
   void add_model_to(CLI::App& app);  // --model
-  // With the examples, after --config has been read.
+  // With the examples, after --config has been read. The submodule that --module names is selected,
+  // otherwise the one that the file says it was made of.
   frontend::LiveModule load_module();
   void add_settings_to(CLI::App& app);  // all that are declared, and --config; once, at the end
 };
@@ -74,6 +75,7 @@ void declare_example_settings(Settings& settings,
                               ExportOptions& options);  // all inputs but --input
 void declare_input_settings(Settings& settings, ExportOptions& options);
 void declare_lowering_settings(Settings& settings, ExportOptions& options);
+void declare_module_setting(Settings& settings, ExportOptions& options);
 void declare_runtime_setting(Settings& settings, ExportOptions& options);
 void declare_export_settings(Settings& settings, ExportOptions& options);
 // Those that have a section in files: extraction, validation, output; and those of validation

@@ -67,21 +67,25 @@ nlohmann::ordered_json metrics_json(const ExportResult& result) {
   return json;
 }
 
+nlohmann::ordered_json difference_json(const analysis::Difference& difference) {
+  nlohmann::ordered_json json = {{"name", difference.name},
+                                 {"matches", difference.matches},
+                                 {"dtype", name(difference.dtype)},
+                                 {"shape", difference.dims},
+                                 {"max_abs", difference.max_abs},
+                                 {"max_rel", difference.max_rel},
+                                 {"mismatched", difference.mismatched}};
+  if (!difference.reason.empty()) json["reason"] = difference.reason;
+  if (!difference.allowed.empty()) json["allowed"] = difference.allowed;
+  return json;
+}
+
 nlohmann::ordered_json numbers_json(const std::vector<NumericRun>& runs) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const NumericRun& run : runs) {
     nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
     for (const analysis::Difference& difference : run.outputs) {
-      nlohmann::ordered_json output = {{"name", difference.name},
-                                       {"matches", difference.matches},
-                                       {"dtype", name(difference.dtype)},
-                                       {"shape", difference.dims},
-                                       {"max_abs", difference.max_abs},
-                                       {"max_rel", difference.max_rel},
-                                       {"mismatched", difference.mismatched}};
-      if (!difference.reason.empty()) output["reason"] = difference.reason;
-      if (!difference.allowed.empty()) output["allowed"] = difference.allowed;
-      outputs.push_back(std::move(output));
+      outputs.push_back(difference_json(difference));
     }
     list.push_back({{"inputs", run.inputs}, {"outputs", std::move(outputs)}});
   }

@@ -18,6 +18,7 @@ ExportResult export_showing_progress(const Console& console, const std::string& 
 nlohmann::ordered_json metrics_json(const ExportResult& result);
 // The whole: model (files), metrics, numbers, diagnostics.
 nlohmann::ordered_json result_json(const ExportResult& result);
+nlohmann::ordered_json difference_json(const analysis::Difference& difference);
 nlohmann::ordered_json numbers_json(const std::vector<NumericRun>& runs);
 nlohmann::ordered_json unsupported_json(const ExportResult& result);
 

@@ -23,13 +23,14 @@ bool is_custom_class(const c10::IValue& object) {
 
 Interpreter::Interpreter(const Checkpoint& checkpoint, const Examples& examples,
                          const std::set<const void*>& written_weights, const State& state,
-                         const IsLowered& is_lowered, bool numbers)
+                         const IsLowered& is_lowered, bool numbers, const Watch& watch)
     : checkpoint_(checkpoint),
       examples_(examples),
       written_weights_(written_weights),
       state_(state),
       is_lowered_(is_lowered),
-      recorder_(checkpoint),
+      watched_call_(watch.call),
+      recorder_(checkpoint, watch.value),
       stand_ins_(checkpoint.mapping, !numbers) {
   WorldSet worlds;
   for (size_t i = 0; i < examples.examples.size(); ++i) {
@@ -67,21 +68,13 @@ Program Interpreter::run() {
     }
   }
   const Val returned = call_function(method.function(), std::move(arguments), scope, {});
-  const auto* list = get_if<ListVal>(returned);
-  const bool single = get_if<TensorCell>(returned) || get_if<SymbolicNumber>(returned) ||
-                      (list && (*list)->sequence);
-  output(returned, single ? "output" : "");
+  program.outputs = ports_of_result(returned, Known::included);
   find_changed_containers();
   if (program.outputs.empty()) {
     throw Error(ErrorKind::unsupported, "forward returns nothing that ONNX can express");
   }
   std::set<std::string> names;
   for (const Port& port : program.inputs) names.insert(port.name);
-  for (Port& port : program.outputs) {
-    if (!port.name.empty() && port.name.find_first_not_of("0123456789.") == std::string::npos) {
-      port.name = "output." + port.name;
-    }
-  }
   add_state_outputs();
   for (size_t i = 0; i < program.outputs.size(); ++i) {
     Port& port = program.outputs[i];
@@ -102,6 +95,8 @@ Program Interpreter::run() {
   warn_of_complex_ports();
   for (const Port& port : program.inputs) program.body.inputs.push_back(port.value);
   for (const Port& port : program.outputs) program.body.outputs.push_back(port.value);
+  program.scopes[scope].inputs = program.inputs;
+  program.scopes[scope].outputs = program.outputs;
   return recorder_.take();
 }
 
@@ -139,21 +134,29 @@ Val Interpreter::call_method(const Node* node, const std::string& name, std::vec
   const auto& object = (*target)->object;
   auto& function = object->type()->getMethod(name);
   const Source callers = source_of(node, frame);
-  ScopeId scope = frame.scope;
   const ModuleId module = recorder_.module_of(object.get());
+  if (module == kNone) return call_function(function, std::move(arguments), frame.scope, callers);
   auto& program = recorder_.program();
-  if (module != kNone) {
-    // Another method of the module that is running already is part of the same call.
-    const bool same = program.scopes[scope].path == (*target)->path && name != "forward";
-    const ModuleId at_path = recorder_.module_at((*target)->path);
-    const ModuleId called = at_path != kNone ? at_path : module;
-    recorder_.count_call(called);
-    if (!same) {
-      scope =
-          recorder_.scope(scope, called, (*target)->path, program.modules[called].class_name, name);
-    }
+  // Another method of the module that is running already is part of the same call.
+  const bool same = program.scopes[frame.scope].path == (*target)->path && name != "forward";
+  const ModuleId at_path = recorder_.module_at((*target)->path);
+  const ModuleId called = at_path != kNone ? at_path : module;
+  recorder_.count_call(called);
+  if (same) return call_function(function, std::move(arguments), frame.scope, callers);
+
+  const ScopeId scope = recorder_.scope(frame.scope, called, (*target)->path,
+                                        program.modules[called].class_name, name);
+  const auto& formals = function.getSchema().arguments();
+  std::vector<Port> inputs;
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    add_ports(arguments[i], formals.at(i).name(), inputs, Known::left_out);
   }
-  return call_function(function, std::move(arguments), scope, callers);
+  program.scopes[scope].callers = callers.size();
+  program.scopes[scope].inputs = std::move(inputs);
+  watch_call(**target, name, arguments);
+  Val returned = call_function(function, std::move(arguments), scope, callers);
+  program.scopes[scope].outputs = ports_of_result(returned, Known::left_out);
+  return returned;
 }
 
 void Interpreter::run_nodes(const torch::jit::Block* block, Frame& frame) {

@@ -13,7 +13,7 @@
 //   branches.cpp     If; merging.cpp: what its branches leave
 //   sequences.cpp    lists whose length depends on the inputs
 //   loops.cpp        Loop; carried.cpp: what it carries
-//   ports.cpp        inputs and outputs of the model
+//   ports.cpp        inputs and outputs of the model and of module calls
 //   state.cpp        attributes that forward changes
 //   lanes.cpp        the worlds that the lanes stand for
 #pragma once
@@ -32,6 +32,7 @@
 #include "exporter/frontend/journal.h"
 #include "exporter/frontend/quantized_operators.h"
 #include "exporter/frontend/recorder.h"
+#include "exporter/frontend/selected_call.h"
 #include "exporter/frontend/stand_ins.h"
 #include "exporter/frontend/state.h"
 #include "exporter/frontend/value.h"
@@ -51,11 +52,15 @@ struct Contradiction {
 
 class Interpreter {
  public:
+  struct Watch {  // what to tell while it runs
+    ValueObserver value;
+    SelectedCall* call = nullptr;  // to be filled in
+  };
   // Operators that is_lowered(key) says no to are walked as what they call, if they have a
   // decomposition. Where `numbers` is false, NeedsNumbers (stand_ins.h) may be thrown.
   Interpreter(const Checkpoint& checkpoint, const Examples& examples,
               const std::set<const void*>& written_weights, const State& state,
-              const IsLowered& is_lowered, bool numbers);
+              const IsLowered& is_lowered, bool numbers, const Watch& watch);
   Program run();
 
  private:
@@ -120,12 +125,18 @@ class Interpreter {
   std::vector<Val> inputs_of_function(const torch::jit::Node* node, Frame& frame);
 
   // ---- ports.cpp ----
+  enum class Known : uint8_t { left_out, included };  // values that no input has a part in
   // Of an argument of forward, or of an attribute (`is_state`), from its values in all lanes.
   Val input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
   Val tensor_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
   Val number_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
-  void output(const Val& val, const std::string& name);
+  void add_ports(const Val& val, const std::string& name, std::vector<Port>& ports,
+                 Known known_values);
+  std::vector<Port> ports_of_result(const Val& returned, Known known_values);
   void warn_of_complex_ports();
+  // Notes what the call gets, if it is the one that is watched for.
+  void watch_call(const ModuleRef& module, const std::string& method,
+                  const std::vector<Val>& arguments);
 
   // ---- state.cpp ----
   void note_container(const AttributeKey& key, const Val& val);
@@ -300,6 +311,7 @@ class Interpreter {
   const State& state_;
   const IsLowered& is_lowered_;
   std::vector<std::shared_ptr<torch::jit::Graph>> decompositions_;  // that have been walked
+  SelectedCall* const watched_call_;
   Recorder recorder_;
   StandIns stand_ins_;
   WorldTree world_tree_;

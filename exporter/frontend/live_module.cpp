@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/view_as_complex.h>
 #include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -13,43 +12,23 @@
 #include <torch/version.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <set>
 
 #include "exporter/error.h"
 #include "exporter/frontend/checkpoint.h"
-#include "exporter/frontend/complex_pairs.h"
 #include "exporter/frontend/examples.h"
+#include "exporter/frontend/host_values.h"
 #include "exporter/frontend/interpreter.h"
 #include "exporter/frontend/module_state.h"
-#include "exporter/frontend/scalar_type.h"
+#include "exporter/frontend/selected_call.h"
 #include "exporter/frontend/torchvision.h"
+#include "exporter/program/part.h"
 
 namespace modelexport::frontend {
 namespace {
 
 constexpr int kMaxRestarts = 1000;
-
-HostTensor host_tensor(const std::string& name, const at::Tensor& tensor) {
-  const at::Tensor numbers = tensor.is_quantized() ? tensor.int_repr() : tensor.detach();
-  const at::Tensor plain = as_pairs(numbers).contiguous();
-  HostTensor result{name, dtype_of(plain.scalar_type()), plain.sizes().vec(), {}};
-  result.bytes.resize(plain.nbytes());
-  if (plain.nbytes() > 0) std::memcpy(result.bytes.data(), plain.const_data_ptr(), plain.nbytes());
-  return result;
-}
-
-at::Tensor tensor_of(const HostTensor& host, bool is_complex) {
-  at::Tensor tensor = at::empty(host.dims, at::TensorOptions(scalar_type_of(host.dtype)));
-  if (!host.bytes.empty())
-    std::memcpy(tensor.mutable_data_ptr(), host.bytes.data(), host.bytes.size());
-  return is_complex ? at::view_as_complex(tensor) : tensor;
-}
-
-HostValue host_value(const std::string& name, const at::Tensor& tensor) {
-  return {name, false, {host_tensor(name, tensor)}};
-}
 
 // Flattens what forward returns in the order of Program::outputs (see Interpreter::output), with
 // lists as one value where `sequences` says so.
@@ -73,14 +52,8 @@ void flatten_output(const c10::IValue& value, std::vector<HostValue>& flat,
     flat.push_back(std::move(sequence));
   } else if (value.isGenericDict()) {
     for (const auto& entry : value.toGenericDict()) flatten_output(entry.value(), flat, sequences);
-  } else if (value.isBool()) {
-    flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kBool)));
-  } else if (value.isInt()) {
-    flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kLong)));
-  } else if (value.isDouble()) {
-    flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kDouble)));
-  } else if (value.isComplexDouble()) {
-    flat.push_back(host_value("", at::scalar_tensor(value.toScalar(), at::kComplexDouble)));
+  } else if (value.isBool() || value.isInt() || value.isDouble() || value.isComplexDouble()) {
+    flat.push_back(host_value("", value));
   }
 }
 
@@ -130,13 +103,14 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
 // Adds what forward changes: to `state` what is to be ports, to `written` the storages of weights
 // that it writes to besides.
 Program walk(const Checkpoint& checkpoint, const Examples& examples, const IsLowered& is_lowered,
-             State& state, std::set<const void*>& written) {
-  bool numbers = false;  // whether the walk depends on what is computed from large weights
+             const Interpreter::Watch& watch, State& state, std::set<const void*>& written) {
+  // Whether what is computed from large weights is asked for, or the walk depends on it.
+  bool numbers = watch.value || watch.call;
   for (int attempt = 0; attempt < kMaxRestarts; ++attempt) {
     try {
       const Examples calls =
           state.slots.empty() ? examples : examples_of_calls(checkpoint.module, examples, state);
-      return Interpreter(checkpoint, calls, written, state, is_lowered, numbers).run();
+      return Interpreter(checkpoint, calls, written, state, is_lowered, numbers, watch).run();
     } catch (const WeightWritten& weight) {
       const bool is_port =
           state.as_ports && state.add_in_storage(checkpoint.module, weight.storage);
@@ -152,10 +126,19 @@ Program walk(const Checkpoint& checkpoint, const Examples& examples, const IsLow
 
 }  // namespace
 
+// What select() chose: what it gets, and the whole that gives it.
+struct Selected {
+  SelectedCall call;
+  std::vector<Port> ports;          // its inputs
+  std::vector<Value> whole_inputs;  // of the model
+};
+
 struct LiveModule::Impl {
   Checkpoint checkpoint;
   Examples examples;
   State state;
+  IsLowered is_lowered;
+  std::optional<Selected> selected;
   std::vector<bool> sequences;  // which outputs of the trace are lists of unknown length
 
   torch::jit::Method forward() const { return checkpoint.module.get_method("forward"); }
@@ -191,6 +174,30 @@ struct LiveModule::Impl {
     return all.min() + (all.max() - all.min()) * share;
   }
 
+  Program walk(const Examples& on, const Interpreter::Watch& watch) {
+    const at::NoGradGuard no_grad;
+    std::set<const void*> written;
+    Program program = frontend::walk(checkpoint, on, is_lowered, watch, state, written);
+    for (const auto& name : names_in(written)) program.warnings.push_back(state_warning(name));
+    return program;
+  }
+
+  Program walk_selected();
+
+  c10::IValue run(const std::vector<HostValue>& inputs) const {
+    if (selected) {
+      const torch::jit::Module module(selected->call.object);
+      return module.get_method(selected->call.method)(
+          selected->call.with_inputs(selected->ports, inputs));
+    }
+    std::vector<at::Tensor> tensors;
+    const auto like = flatten(schema(), given().examples[0]);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      tensors.push_back(value_of(inputs[i], like.at(i).tensor).toTensor());
+    }
+    return forward()(unflatten(schema(), given().examples[0], tensors).arguments);
+  }
+
   // Names of the weights that lie in `storages`.
   std::vector<std::string> names_in(const std::set<const void*>& storages) const {
     std::vector<std::string> names;
@@ -208,27 +215,28 @@ struct LiveModule::Impl {
 };
 
 LiveModule::LiveModule(const std::string& path, const std::vector<std::string>& libraries)
-    : impl_(new Impl{load(path, libraries), {}, {}}) {}
+    : impl_(new Impl{load(path, libraries), {}, {}, {}, {}, {}}) {}
 LiveModule::~LiveModule() = default;
 LiveModule::LiveModule(LiveModule&&) noexcept = default;
 
 void LiveModule::set_examples(const InputOptions& options) {
   const at::NoGradGuard no_grad;
-  auto& [checkpoint, examples, state, sequences] = *impl_;
-  state = {.as_ports = options.state_as_ports};
+  const Checkpoint& checkpoint = impl_->checkpoint;
+  impl_->state = {.as_ports = options.state_as_ports};
   // A walk does not read large weights, as running forward does.
-  const QuickTrial walks = [&checkpoint = checkpoint](const Example& example) {
+  const QuickTrial walks = [&checkpoint](const Example& example) {
     try {
       State as_it_is;
       std::set<const void*> written;
       const IsLowered undecomposed = [](const std::string&) { return true; };
       const Example constants{example.arguments, {}};  // no branch but those it takes
-      walk(checkpoint, {.examples = {constants}}, undecomposed, as_it_is, written);
+      walk(checkpoint, {.examples = {constants}}, undecomposed, {}, as_it_is, written);
       return std::optional(true);
     } catch (const Error& error) {
       return error.kind() == ErrorKind::usage ? std::optional(false) : std::nullopt;
     }
   };
+  Examples& examples = impl_->examples;
   examples = make_examples(checkpoint.module, options, checkpoint.traced_inputs, walks);
   if (options.dynamic_auto) {
     examples = find_dynamic_dims(checkpoint.module, std::move(examples), options.seed, walks);
@@ -239,23 +247,56 @@ std::string LiveModule::signature() const { return signature_text(impl_->schema(
 
 Program LiveModule::tree() const { return Recorder(impl_->checkpoint).take(); }
 
+void LiveModule::select(const std::string& path) {
+  require_module(tree(), path);
+  impl_->selected.emplace();
+  impl_->selected->call.path = path;
+}
+
+// Of the selected module alone.
+Program LiveModule::Impl::walk_selected() {
+  auto& [call, ports, whole_inputs] = *selected;
+  call = {.path = call.path};
+  Program whole = walk(given(), {.call = &call});
+  const ScopeId scope = first_call(whole, call.path);
+  whole_inputs.clear();
+  for (const Port& port : whole.inputs) whole_inputs.push_back(whole.values[port.value]);
+  ports = whole.scopes[scope].inputs;
+  const auto& scopes = whole.scopes;
+  const auto calls = std::count_if(scopes.begin(), scopes.end(),
+                                   [&](const Scope& other) { return other.path == call.path; });
+  if (calls > 1) {
+    whole.warnings.push_back(fmt::format(
+        "{} is called {} times; what is looked at alone is the first call", call.path, calls));
+  }
+  return part_of(std::move(whole), scope);
+}
+
 Program LiveModule::trace(const IsLowered& is_lowered) {
-  const at::NoGradGuard no_grad;
-  std::set<const void*> written;
-  Program program = walk(impl_->checkpoint, impl_->given(), is_lowered, impl_->state, written);
+  impl_->is_lowered = is_lowered;
+  Program program = impl_->selected ? impl_->walk_selected() : impl_->walk(impl_->given(), {});
   impl_->sequences.clear();
   for (const Port& port : program.outputs) {
     impl_->sequences.push_back(program.values[port.value].kind == Kind::sequence);
   }
-  for (const auto& name : impl_->names_in(written)) {
-    program.warnings.push_back(state_warning(name));
-  }
   return program;
+}
+
+std::map<ValueId, HostValue> LiveModule::values(const std::vector<ValueId>& wanted) {
+  const std::set<ValueId> ids(wanted.begin(), wanted.end());
+  std::map<ValueId, HostValue> values;
+  const ValueObserver observer = [&](ValueId id, const c10::IValue& value) {
+    if (ids.contains(id)) values[id] = host_value("", value);
+  };
+  impl_->walk(impl_->given(), {.value = observer});
+  return values;
 }
 
 size_t LiveModule::example_count() const { return impl_->given().examples.size(); }
 
 std::vector<HostValue> LiveModule::example(size_t index) const {
+  const auto& selected = impl_->selected;
+  if (selected && selected->call.found()) return selected->call.inputs(selected->ports, index);
   std::vector<HostValue> values;
   for (const auto& input : flatten(impl_->schema(), impl_->given().examples.at(index))) {
     values.push_back(host_value(input.name, input.tensor));
@@ -266,22 +307,32 @@ std::vector<HostValue> LiveModule::example(size_t index) const {
 std::vector<HostValue> LiveModule::make_inputs(const Program& program,
                                                const std::vector<int64_t>& symbol_sizes,
                                                uint64_t seed) const {
-  std::vector<HostValue> values;
-  const auto flat = flatten(impl_->schema(), impl_->given().examples[0]);
+  std::vector<at::Tensor> made;
+  const Example& like = impl_->given().examples[0];
+  const auto flat = flatten(impl_->schema(), like);
   for (size_t i = 0; i < flat.size(); ++i) {
-    const Value& value = program.values[program.inputs.at(i).value];
+    const Value& value = impl_->selected ? impl_->selected->whole_inputs.at(i)
+                                         : program.values[program.inputs.at(i).value];
     if (flat[i].is_number) {
-      const auto made = impl_->make_number(i, value, symbol_sizes, seed + i);
-      values.push_back(host_value(flat[i].name, made));
+      made.push_back(impl_->make_number(i, value, symbol_sizes, seed + i));
       continue;
     }
     std::vector<int64_t> sizes;
     for (Dim dim : value.shape)
       sizes.push_back(is_static(dim) ? dim : symbol_sizes.at(symbol_index(dim)));
     if (value.is_complex) sizes.pop_back();
-    const auto made = make_like(flat[i].tensor, sizes, seed + i, impl_->range_of(flat[i].name));
-    values.push_back(host_value(flat[i].name, made));
+    made.push_back(make_like(flat[i].tensor, sizes, seed + i, impl_->range_of(flat[i].name)));
   }
+  if (impl_->selected) {
+    SelectedCall call{.path = impl_->selected->call.path};
+    impl_->walk({.examples = {unflatten(impl_->schema(), like, made)}}, {.call = &call});
+    if (!call.found()) {
+      throw Error(ErrorKind::usage, fmt::format("the model does not call {}", call.path));
+    }
+    return call.inputs(impl_->selected->ports, 0);
+  }
+  std::vector<HostValue> values;
+  for (size_t i = 0; i < flat.size(); ++i) values.push_back(host_value(flat[i].name, made[i]));
   return values;
 }
 
@@ -292,18 +343,12 @@ std::vector<HostValue> LiveModule::run(const std::vector<HostValue>& inputs) con
 std::vector<std::vector<HostValue>> LiveModule::run_in_a_row(const std::vector<HostValue>& inputs,
                                                              size_t count) const {
   const at::NoGradGuard no_grad;
-  const auto like = flatten(impl_->schema(), impl_->given().examples[0]);
   const ModuleState saved(impl_->checkpoint.module);
   std::vector<std::vector<HostValue>> calls;
   try {
     for (size_t call = 0; call < count; ++call) {
-      std::vector<at::Tensor> tensors;
-      for (size_t i = 0; i < inputs.size(); ++i) {
-        tensors.push_back(tensor_of(inputs[i].tensors.at(0), like.at(i).tensor.is_complex()));
-      }
-      auto arguments = unflatten(impl_->schema(), impl_->given().examples[0], tensors).arguments;
       std::vector<HostValue> outputs;
-      flatten_output(impl_->forward()(std::move(arguments)), outputs, impl_->sequences);
+      flatten_output(impl_->run(inputs), outputs, impl_->sequences);
       for (HostValue& value : state()) outputs.push_back(std::move(value));
       calls.push_back(std::move(outputs));
     }
@@ -317,6 +362,7 @@ std::vector<std::vector<HostValue>> LiveModule::run_in_a_row(const std::vector<H
 
 std::vector<HostValue> LiveModule::state() const {
   std::vector<HostValue> values;
+  if (impl_->selected) return values;
   std::set<const void*> seen;  // attributes that are one tensor
   for (const StateSlot& slot : impl_->state.slots) {
     const c10::IValue value = slot.object->getAttr(slot.attribute);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -49,6 +50,11 @@ class LiveModule {
   // Tensor".
   std::string signature() const;
 
+  // From here on the module is the one at `path` within the model, as it is called first: examples
+  // are what the model passes to it, once trace() has run. The model still runs as a whole, on what
+  // set_examples says. Throws Error{usage} if there is no such module.
+  void select(const std::string& path);
+
   // The module tree and all parameters and buffers alone; runs nothing, needs no examples.
   Program tree() const;
 
@@ -56,13 +62,18 @@ class LiveModule {
   // apart into those that LibTorch's own kernels of them call, where that can be seen.
   Program trace(const IsLowered& is_lowered);
 
+  // What values of that program are in the first example, by another walk; those that are made in
+  // a loop or a branch are left out.
+  std::map<ValueId, HostValue> values(const std::vector<ValueId>& wanted);
+
   // Inputs of example `index`, flattened and named as Program::inputs; there are example_count() of
   // them.
   size_t example_count() const;
   std::vector<HostValue> example(size_t index) const;
 
-  // Made-up inputs in which each symbolic dimension has the size given (one per Program::symbols
-  // entry; those that no input has are ignored). Values are drawn as for the examples.
+  // Made-up inputs (of a selected module: those that it gets for made-up inputs of the model) in
+  // which each symbolic dimension has the size given (one per Program::symbols entry; those that no
+  // input has are ignored). Values are drawn as for the examples.
   std::vector<HostValue> make_inputs(const Program& program,
                                      const std::vector<int64_t>& symbol_sizes, uint64_t seed) const;
 

@@ -84,6 +84,7 @@ Val Interpreter::merge_tensors(const TensorCell& a, const TensorCell& b, Merging
     cell->lanes.push_back(merging.conditions[lane] ? a.lanes[lane] : b.lanes[lane]);
   }
   cell->worlds = worlds_;
+  recorder_.observe(cell->value, cell->lanes[0]);
   if (a.quantization && b.quantization && same(*a.quantization, *b.quantization))
     cell->quantization = a.quantization;
   merging.add(a.value, b.value, cell->value);
@@ -107,6 +108,7 @@ Val Interpreter::merge_numbers(const Val& a, const Val& b, Merging& merging) {
   }
   number->worlds = worlds_;
   number->value = recorder_.number_value(both);
+  recorder_.observe(number->value, number->lanes[0]);
   merging.add(value_of(a), value_of(b), number->value);
   return number;
 }
@@ -131,6 +133,7 @@ Val Interpreter::merge_lists(const ListVal& a, const ListVal& b, Merging& mergin
   }
   sequence->worlds = worlds_;
   sequence->value = recorder_.sequence_value(both);
+  recorder_.observe(sequence->value, sequence->lanes[0]);
   const auto given_by = [&](size_t branch, const ListVal& list) {
     recorder_.begin_block(merging.branches[branch].block);
     const ValueId value = sequence_of(list, sequence->value);

@@ -92,40 +92,86 @@ Val Interpreter::number_input(const std::vector<c10::IValue>& lanes, const std::
   return number;
 }
 
-// Flattens one output; names are the module's own where it has any (dict keys, named tuple fields).
-void Interpreter::output(const Val& val, const std::string& name) {
+// Flattens a value; names are the module's own where it has any (dict keys, named tuple fields).
+void Interpreter::add_ports(const Val& val, const std::string& name, std::vector<Port>& ports,
+                            Known known_values) {
   const auto nested = [&](const std::string& key) { return name.empty() ? key : name + "." + key; };
+  const auto add = [&](const Val& element, const std::string& key) {
+    add_ports(element, nested(key), ports, known_values);
+  };
   if (const auto* cell = get_if<TensorCell>(val)) {
-    recorder_.program().outputs.push_back({name, current(*cell)});
+    if ((*cell)->known && known_values == Known::left_out) return;
+    ports.push_back({name, current(*cell)});
   } else if (const auto* number = get_if<SymbolicNumber>(val)) {
-    recorder_.program().outputs.push_back({name, (*number)->value});
+    ports.push_back({name, (*number)->value});
   } else if (const auto* list = get_if<ListVal>(val)) {
     if ((*list)->sequence) {
-      recorder_.program().outputs.push_back({name, (*list)->sequence->value});
+      ports.push_back({name, (*list)->sequence->value});
       return;
     }
     for (size_t i = 0; i < (*list)->elements.size(); ++i) {
-      output((*list)->elements[i], nested(std::to_string(i)));
+      add((*list)->elements[i], std::to_string(i));
     }
   } else if (const auto* tuple = get_if<TupleVal>(val)) {
     const auto& type = (*tuple)->type;
     const auto* schema = type ? type->expectRef<c10::TupleType>().schema().get() : nullptr;
     for (size_t i = 0; i < (*tuple)->elements.size(); ++i) {
-      output((*tuple)->elements[i],
-             nested(schema ? schema->arguments().at(i).name() : std::to_string(i)));
+      add((*tuple)->elements[i], schema ? schema->arguments().at(i).name() : std::to_string(i));
     }
   } else if (const auto* dict = get_if<DictVal>(val)) {
     for (const auto& [key, value] : (*dict)->entries) {
       const auto* text = known(key);
-      output(value, nested(text && text->isString() ? text->toStringRef()
-                                                    : fmt::format("{}", text ? text->toInt() : 0)));
+      add(value, text && text->isString() ? text->toStringRef()
+                                          : fmt::format("{}", text ? text->toInt() : 0));
     }
   } else if (get_if<OptionalVal>(val)) {
+    if (known_values == Known::left_out) return;
     throw Error(ErrorKind::unsupported,
                 fmt::format("output '{}' is None for some inputs only", name));
   } else if (const auto* value = known(val); value != nullptr && value->isScalar()) {
-    recorder_.program().outputs.push_back({name, value_of(val)});
+    if (known_values == Known::included) ports.push_back({name, value_of(val)});
   }  // None and strings have no counterpart in ONNX
+}
+
+// What a function returns: a single value has no name of its own.
+std::vector<Port> Interpreter::ports_of_result(const Val& returned, Known known_values) {
+  const auto* list = get_if<ListVal>(returned);
+  const bool single = get_if<TensorCell>(returned) || get_if<SymbolicNumber>(returned) ||
+                      (list && (*list)->sequence);
+  std::vector<Port> ports;
+  add_ports(returned, single ? "output" : "", ports, known_values);
+  for (Port& port : ports) {
+    if (!port.name.empty() && port.name.find_first_not_of("0123456789.") == std::string::npos) {
+      port.name = "output." + port.name;
+    }
+  }
+  return ports;
+}
+
+void Interpreter::watch_call(const ModuleRef& module, const std::string& method,
+                             const std::vector<Val>& arguments) {
+  if (!watched_call_ || watched_call_->found() || watched_call_->path != module.path) return;
+  if (observing_ > 0) return;  // the body of a loop, which is walked for all examples later
+  watched_call_->object = module.object;
+  watched_call_->method = method;
+  const auto lane_of = [&](WorldId example) {
+    try {
+      return world_tree_.lane(*worlds_, example);
+    } catch (const Error&) {  // a loop that has no iteration
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("--module {}: it is called in a loop that does not run in each of the "
+                      "examples",
+                      module.path));
+    }
+  };
+  for (const WorldId example : examples_worlds_->ids) {
+    const size_t lane = lane_of(example);
+    std::vector<c10::IValue> values;
+    for (size_t i = 1; i < arguments.size(); ++i)
+      values.push_back(in_lane(arguments[i], lane).deepcopy());
+    watched_call_->arguments.push_back(std::move(values));
+  }
 }
 
 // ONNX Runtime computes nothing in complex types: the file has other inputs and outputs there than

@@ -47,7 +47,8 @@ std::string key_of(const c10::FunctionSchema& schema) {
                                         : schema.name() + "." + schema.overload_name();
 }
 
-Recorder::Recorder(const Checkpoint& checkpoint) : mapping_(*checkpoint.mapping) {
+Recorder::Recorder(const Checkpoint& checkpoint, ValueObserver observer)
+    : mapping_(*checkpoint.mapping), observer_(std::move(observer)) {
   program_.source_file = checkpoint.path;
   program_.class_name = unmangled(checkpoint.module.type()->name()->qualifiedName());
   program_.owners.push_back(checkpoint.mapping);
@@ -230,6 +231,7 @@ ValueId Recorder::tensor_value(const std::vector<at::Tensor>& lanes) {
   }
   if (value.is_complex) value.shape.push_back(2);
   program_.values.push_back(std::move(value));
+  observe(id, lanes[0]);
   return id;
 }
 
@@ -246,6 +248,7 @@ ValueId Recorder::number_value(const std::vector<c10::IValue>& lanes) {
     if (can_be_size) value.size = dim(sizes);
   }
   program_.values.push_back(std::move(value));
+  observe(id, lanes[0]);
   return id;
 }
 
@@ -272,6 +275,7 @@ ValueId Recorder::sequence_value(const std::vector<c10::IValue>& lanes, ValueId 
   }
   const ValueId id = elements.empty() ? number_value(numbers) : tensor_value(elements);
   program_.values[id].kind = Kind::sequence;
+  observe(id, lanes[0]);
   return id;
 }
 

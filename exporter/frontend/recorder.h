@@ -5,6 +5,7 @@
 #include <ATen/core/function_schema.h>
 #include <ATen/core/ivalue.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <tuple>
@@ -18,10 +19,13 @@
 
 namespace modelexport::frontend {
 
+// Is told of each value that comes into being, and what it is in the first lane.
+using ValueObserver = std::function<void(ValueId, const c10::IValue&)>;
+
 class Recorder {
  public:
   // Registers the module tree and every parameter and buffer in it.
-  explicit Recorder(const Checkpoint& checkpoint);
+  explicit Recorder(const Checkpoint& checkpoint, ValueObserver observer = {});
 
   Program take() { return std::move(program_); }
   Program& program() { return program_; }
@@ -31,6 +35,11 @@ class Recorder {
   ValueId number_value(const std::vector<c10::IValue>& lanes);  // int, float or bool
   // Lists of tensors or numbers; if all are empty, of what `like` is a sequence of.
   ValueId sequence_value(const std::vector<c10::IValue>& lanes, ValueId like = kNone);
+  // Tells the observer what a value is, where that is not what it is in the first of the lanes that
+  // its type was made of.
+  void observe(ValueId id, const c10::IValue& value) const {
+    if (observer_) observer_(id, value);
+  }
   Dim dim(const std::vector<int64_t>& sizes);
   bool is_symbol(const std::vector<int64_t>& sizes) const { return symbols_.contains(sizes); }
   void name_symbol(Dim dim, const std::string& name);  // the first name given stays; made unique
@@ -83,6 +92,7 @@ class Recorder {
   static TensorKey key_of(const at::Tensor& tensor);
 
   const Mapping& mapping_;
+  const ValueObserver observer_;
   Program program_;
   std::vector<Block*> blocks_;
   std::map<std::vector<int64_t>, Dim> symbols_;

@@ -239,7 +239,7 @@ void Interpreter::add_state_outputs() {
     const Val& val = attributes_[{slot.object.get(), slot.attribute}];
     const auto* cell = get_if<TensorCell>(val);
     if (cell != nullptr && !seen.insert(cell->get()).second) continue;
-    output(val, slot.path);
+    add_ports(val, slot.path, recorder_.program().outputs, Known::included);
   }
   for (size_t i = first; i < outputs.size(); ++i) {
     outputs[i].state = outputs[i].name;

@@ -58,6 +58,7 @@ struct Node {
   TagKind tag = TagKind::direct;
   std::string name;  // set by naming
   ScopeId scope = kNone;  // of a merged node: what its origins have in common (see scopes.h)
+  ScopeId call = kNone;   // of a call of a Function: the module call that it stands for
 };
 
 struct Value {
@@ -83,6 +84,7 @@ struct Function {  // an ONNX local function (--functions)
   std::vector<std::string> inputs, outputs;
   // Its body is a graph of its own; names inside are local.
   std::shared_ptr<struct Graph> body;
+  ScopeId scope = kNone;  // of the module call that the body was made of
 };
 
 // A function that the user gave as ONNX (custom operators); it is written as it is.
@@ -99,6 +101,7 @@ struct Graph {
   Block body;
   std::vector<Function> functions;
   std::vector<GivenFunction> given_functions;
+  std::vector<ValueId> of_program;  // by value of the Program: what holds it here, or kNone
 };
 
 }  // namespace modelexport::graph

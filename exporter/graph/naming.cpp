@@ -19,12 +19,12 @@ class OutputIsolation {
  public:
   explicit OutputIsolation(Graph& graph) : graph_(graph) {}
 
-  // `origin` and `tag` are those of the Identities.
-  void isolate(Block& block, OriginId origin, TagKind tag) {
+  // `origin`, `tag` and `scope` are those of the Identities.
+  void isolate(Block& block, OriginId origin, TagKind tag, ScopeId scope = kNone) {
     for (Node& node : block.nodes) {
       for (Attribute& attribute : node.attributes) {
         auto* inner = std::get_if<std::shared_ptr<Block>>(&attribute.value);
-        if (inner) isolate(**inner, node.origin, node.tag);
+        if (inner) isolate(**inner, node.origin, node.tag, node.scope);
       }
     }
     std::unordered_set<ValueId> own;  // made by a node here and not yet an output
@@ -37,7 +37,8 @@ class OutputIsolation {
                              .inputs = {output},
                              .outputs = {copy},
                              .origin = origin,
-                             .tag = tag});
+                             .tag = tag,
+                             .scope = scope});
       output = copy;
     }
   }
@@ -87,6 +88,26 @@ class Namer {
   Namer(Graph& graph, const Program& program)
       : graph_(graph), program_(program), scope_names_(program.scopes.size()) {}
 
+  // The body of a function, in which names begin at the call that it was made of.
+  void run(Function& function) {
+    scope_names_[function.scope] = "";
+    const auto name_ports = [&](const std::vector<ValueId>& values,
+                                std::vector<std::string>& names) {
+      for (size_t i = 0; i < values.size(); ++i) {
+        name_value(values[i], names[i]);
+        names[i] = name_of(values[i]);
+      }
+    };
+    name_ports(graph_.body.inputs, function.inputs);
+    name_ports(graph_.body.outputs, function.outputs);
+    for (const Node& node : graph_.body.nodes) {
+      if (node.op_type == "Constant") {
+        name_constant(node.outputs[0], std::get<TensorData>(node.attributes[0].value));
+      }
+    }
+    name_nodes(graph_.body);
+  }
+
   void run() {
     for (size_t i = 0; i < graph_.body.inputs.size(); ++i) {
       name_value(graph_.body.inputs[i], program_.inputs.at(i).name);
@@ -109,14 +130,21 @@ class Namer {
     const auto* id = std::get_if<modelexport::TensorId>(&initializer.tensor.data);
     if (id && !program_.tensors[*id].name.empty()) {
       name_value(initializer.value, program_.tensors[*id].name);
-    } else if (const std::optional<std::string> name = short_constant(initializer.tensor)) {
-      name_value(initializer.value, *name);
-    }  // else by the node that uses it first
+    } else {
+      name_constant(initializer.value, initializer.tensor);
+    }
+  }
+
+  // Others are named by the node that uses (or makes) them first.
+  void name_constant(ValueId id, const TensorData& tensor) {
+    if (const std::optional<std::string> name = short_constant(tensor)) name_value(id, *name);
   }
 
   void name_nodes(Block& block) {
     for (Node& node : block.nodes) {
-      node.name = node_names_.unique(scope_name(scope_of(node, program_)) + "/" + node.op_type);
+      node.name = node_names_.unique(
+          node.call != kNone ? scope_name(node.call)
+                             : scope_name(scope_of(node, program_)) + "/" + node.op_type);
       for (ValueId input : node.inputs) {
         if (input != kNone && name_of(input).empty()) name_value(input, node.name + "_constant");
       }
@@ -163,12 +191,52 @@ class Namer {
   Names scopes_, node_names_, value_names_;
 };
 
-// An operator of the root's own forward if there is one; root nodes belong to the root either way.
+// An operator of the entry's own forward if there is one; root nodes belong to it either way.
 OriginId root_origin(const Program& program) {
   for (size_t i = 0; i < program.origins.size(); ++i) {
-    if (program.origins[i].scope == 0) return static_cast<OriginId>(i);
+    if (program.origins[i].scope == program.entry) return static_cast<OriginId>(i);
   }
   return 0;
+}
+
+// Functions have no initializers: constants are nodes, of the call that uses them first.
+void make_constants_nodes(Graph& body) {
+  std::unordered_map<ValueId, const Node*> users;
+  const auto find_users = [&](const auto& self, const Block& block, const Node* owner) -> void {
+    for (const Node& node : block.nodes) {
+      const Node* user = owner ? owner : &node;
+      for (const ValueId id : node.inputs) users.emplace(id, user);
+      for (const Attribute& attribute : node.attributes) {
+        const auto* inner = std::get_if<std::shared_ptr<Block>>(&attribute.value);
+        if (inner) self(self, **inner, user);
+      }
+    }
+    for (const ValueId id : block.outputs) {
+      if (owner) users.emplace(id, owner);
+    }
+  };
+  find_users(find_users, body.body, nullptr);
+  std::vector<Node> constants;
+  for (Initializer& initializer : body.initializers) {
+    const Node& user = *users.at(initializer.value);
+    constants.push_back({.op_type = "Constant",
+                         .outputs = {initializer.value},
+                         .attributes = {{"value", std::move(initializer.tensor)}},
+                         .origin = user.origin,
+                         .tag = user.call != kNone ? TagKind::merged : user.tag,
+                         .scope = user.scope});
+  }
+  body.initializers.clear();
+  body.body.nodes.insert(body.body.nodes.begin(), std::make_move_iterator(constants.begin()),
+                         std::make_move_iterator(constants.end()));
+}
+
+void assign_names(Function& function, const Program& program) {
+  Graph& body = *function.body;
+  const OriginId origin = body.body.nodes.empty() ? 0 : body.body.nodes[0].origin;
+  OutputIsolation(body).isolate(body.body, origin, TagKind::merged, function.scope);
+  make_constants_nodes(body);
+  Namer(body, program).run(function);
 }
 
 }  // namespace
@@ -176,6 +244,7 @@ OriginId root_origin(const Program& program) {
 void assign_names(Graph& graph, const Program& program) {
   OutputIsolation(graph).isolate(graph.body, root_origin(program), TagKind::root);
   Namer(graph, program).run();
+  for (Function& function : graph.functions) assign_names(function, program);
 }
 
 }  // namespace modelexport::graph

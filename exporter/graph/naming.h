@@ -4,7 +4,8 @@
 // where needed; a module that is called again has its own path ("/lin", "/lin_1"), as the TorchScript
 // exporter has it. Values: "<node name>_output_0"; inputs and outputs: as in the program; parameters
 // and buffers: their state-dict name; constants: type and contents ("int64_-1_1d") or first use.
-// All names are unique across the graph and its nested blocks.
+// All names are unique across the graph and its nested blocks. A call of a function has the path of
+// the module call, and names in its body go on from there: "/encoder/layer.0" and "/dense/MatMul".
 #pragma once
 
 #include "exporter/graph/graph.h"

@@ -14,6 +14,13 @@ size_t depth(const Program& program, ScopeId scope) {
 
 }  // namespace
 
+std::string_view relative_path(std::string_view path, std::string_view above) {
+  if (above.empty()) return path;
+  if (path.size() > above.size() && path.starts_with(above) && path[above.size()] == '.')
+    path.remove_prefix(above.size() + 1);
+  return path;
+}
+
 ScopeId common_scope(const Program& program, ScopeId a, ScopeId b) {
   size_t depth_a = depth(program, a);
   size_t depth_b = depth(program, b);
@@ -27,7 +34,7 @@ ScopeId common_scope(const Program& program, ScopeId a, ScopeId b) {
 }
 
 ScopeId scope_of(const Node& node, const Program& program) {
-  if (node.tag == TagKind::root || node.origin == kNone) return 0;
+  if (node.tag == TagKind::root || node.origin == kNone) return program.entry;
   return node.scope != kNone ? node.scope : program.origins[node.origin].scope;
 }
 

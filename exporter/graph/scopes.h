@@ -2,14 +2,20 @@
 // belong to the innermost call that encloses all of them; root nodes to the model's forward.
 #pragma once
 
+#include <string_view>
+
 #include "exporter/graph/graph.h"
 
 namespace modelexport::graph {
 
+// `path` without the leading `above` and its dot; `path` itself if it does not lie below.
+std::string_view relative_path(std::string_view path, std::string_view above);
+
 // The innermost scope that encloses both.
 ScopeId common_scope(const Program& program, ScopeId a, ScopeId b);
 
-// Of a node: its own `scope` if it has one, otherwise that of its origin; 0 for root nodes.
+// Of a node: its own `scope` if it has one, otherwise that of its origin; the program's entry
+// for root nodes.
 ScopeId scope_of(const Node& node, const Program& program);
 
 // Makes `kept` also stand for something of `origin` (and `scope`, kNone: that of the origin): if the

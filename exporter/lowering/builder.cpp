@@ -10,8 +10,11 @@
 
 namespace modelexport::lowering {
 
-Builder::Builder(const Program& program, int opset)
-    : program_(program), flow_(program), values_(program.values.size()) {
+Builder::Builder(const Program& program, int opset, bool sizes_per_call)
+    : program_(program),
+      flow_(program),
+      sizes_per_call_(sizes_per_call),
+      values_(program.values.size()) {
   graph_.opset = opset;
   frames_.emplace_back();
   for (const Port& input : program.inputs) block_input(input.value);
@@ -23,6 +26,7 @@ graph::Graph Builder::finish() {
   }
   graph_.body = std::move(frames_.back().block);
   frames_.clear();
+  for (const V value : values_) graph_.of_program.push_back(value.id);
   return std::move(graph_);
 }
 
@@ -61,7 +65,7 @@ void Builder::bind(modelexport::ValueId id, V value) {
   note_symbols(value);
   const modelexport::Value& of_program = program_.values[id];
   if (of_program.size && !is_static(*of_program.size)) {
-    frames_.back().sources.try_emplace(symbol_index(*of_program.size), Source{value, -1});
+    frames_.back().sources.try_emplace({call(), symbol_index(*of_program.size)}, Source{value, -1});
   }
 }
 
@@ -195,67 +199,109 @@ void Builder::unwind(size_t depth) { frames_.resize(depth); }
 
 // ---- symbols ------------------------------------------------------------------------------------
 
+ScopeId Builder::call() const {
+  if (!sizes_per_call_) return 0;
+  return origin_ == kNone ? program_.entry : program_.origins[origin_].scope;
+}
+
 void Builder::note_symbols(V value) {
   const graph::Value& info = at(value);
   if (info.kind != Kind::tensor || !info.shape) return;
   for (size_t axis = 0; axis < info.shape->size(); ++axis) {
     const Dim dim = (*info.shape)[axis];
     if (is_static(dim)) continue;
-    frames_.back().sources.try_emplace(symbol_index(dim),
+    frames_.back().sources.try_emplace({call(), symbol_index(dim)},
                                        Source{value, static_cast<int64_t>(axis)});
   }
 }
 
 bool Builder::has_symbol(size_t symbol) const {
-  for (const Frame& frame : frames_) {
-    if (frame.sources.contains(symbol)) return true;
+  return std::any_of(frames_.begin(), frames_.end(), [&](const Frame& frame) {
+    return std::any_of(frame.sources.begin(), frame.sources.end(),
+                       [&](const auto& source) { return source.first.second == symbol; });
+  });
+}
+
+std::optional<Builder::Source> Builder::source_in_inputs(ScopeId call, size_t symbol) const {
+  for (const Port& port : program_.scopes[call].inputs) {
+    if (!is_bound(port.value)) continue;
+    const V value = values_[port.value];
+    const modelexport::Value& of_program = program_.values[port.value];
+    if (of_program.size == symbol_dim(symbol)) return Source{value, -1};
+    const graph::Value& info = at(value);
+    if (info.kind != Kind::tensor || !info.shape) continue;
+    const auto axis = std::find(info.shape->begin(), info.shape->end(), symbol_dim(symbol));
+    if (axis != info.shape->end()) return Source{value, axis - info.shape->begin()};
   }
-  return false;
+  return std::nullopt;
+}
+
+// Of a call, what it gets comes first, then what it makes, then the calls around it.
+std::optional<Builder::Found> Builder::find_source(size_t symbol) {
+  for (ScopeId from = call(); from != kNone; from = program_.scopes[from].parent) {
+    if (sizes_per_call_) {
+      if (const auto source = source_in_inputs(from, symbol))
+        return Found{*source, &frames_.back()};
+    }
+    for (Frame& frame : frames_) {
+      const auto found = frame.sources.find({from, symbol});
+      if (found == frame.sources.end()) continue;
+      return Found{found->second, sizes_per_call_ ? &frames_.back() : &frame};
+    }
+    if (!sizes_per_call_) return std::nullopt;
+  }
+  for (const Frame& frame : frames_) {
+    for (const auto& [key, source] : frame.sources) {
+      if (key.second == symbol) return Found{source, &frames_.back()};
+    }
+  }
+  return std::nullopt;
+}
+
+// A size that has been computed where the current operator sees it; the node that did now also
+// stands for that operator.
+Builder::Size* Builder::find_made(std::map<Key, Size> Frame::* sizes, size_t symbol) {
+  for (Frame& frame : frames_) {
+    const auto made = (frame.*sizes).find({call(), symbol});
+    if (made == (frame.*sizes).end()) continue;
+    graph::merge_origin(frame.block.nodes[made->second.node], program_, origin_);
+    return &made->second;
+  }
+  return nullptr;
 }
 
 V Builder::symbol_size(size_t symbol) {
-  for (Frame& frame : frames_) {
-    if (const auto made = frame.sizes.find(symbol); made != frame.sizes.end()) {
-      graph::merge_origin(frame.block.nodes[made->second.node], program_, origin_);
-      return made->second.value;
-    }
-    const auto found = frame.sources.find(symbol);
-    if (found == frame.sources.end()) continue;
-    const auto [value, axis] = found->second;
-    const V size = new_value(DType::i64, Shape{1});
-    size_t node;
-    if (axis < 0) {
-      const V axes = constant(DType::i64, {1}, graph::element_bytes(DType::i64, int64_t{0}));
-      node = append(frame, "Unsqueeze", "", {value, axes}, {size}, {});
-    } else {
-      node =
-          append(frame, "Shape", "", {value}, {size}, {attr("start", axis), attr("end", axis + 1)});
-    }
-    frame.sizes.emplace(symbol, Size{size, node});
-    return size;
+  if (const Size* made = find_made(&Frame::sizes, symbol)) return made->value;
+  const std::optional<Found> found = find_source(symbol);
+  if (!found) {
+    throw Unsupported{fmt::format("the size '{}' is needed, but no value computed so far has it",
+                                  program_.symbols[symbol].name)};
   }
-  throw Unsupported{fmt::format("the size '{}' is needed, but no value computed so far has it",
-                                program_.symbols[symbol].name)};
+  const auto [value, axis] = found->source;
+  const V size = new_value(DType::i64, Shape{1});
+  size_t node;
+  if (axis < 0) {
+    const V axes = constant(DType::i64, {1}, graph::element_bytes(DType::i64, int64_t{0}));
+    node = append(*found->frame, "Unsqueeze", "", {value, axes}, {size}, {});
+  } else {
+    node = append(*found->frame, "Shape", "", {value}, {size},
+                  {attr("start", axis), attr("end", axis + 1)});
+  }
+  found->frame->sizes.emplace(Key{call(), symbol}, Size{size, node});
+  return size;
 }
 
 V Builder::symbol_number(size_t symbol) {
-  for (Frame& frame : frames_) {
-    if (const auto made = frame.numbers.find(symbol); made != frame.numbers.end()) {
-      graph::merge_origin(frame.block.nodes[made->second.node], program_, origin_);
-      return made->second.value;
-    }
-    const auto found = frame.sources.find(symbol);
-    if (found == frame.sources.end()) continue;
-    if (found->second.axis < 0) return found->second.value;
-    const V size = symbol_size(symbol);  // in this frame: it looks in the same order
-    const V axes = constant(DType::i64, {1}, graph::element_bytes(DType::i64, int64_t{0}));
-    const V number = new_value(DType::i64, Shape{});
-    const size_t node = append(frame, "Squeeze", "", {size, axes}, {number}, {});
-    frame.numbers.emplace(symbol, Size{number, node});
-    return number;
-  }
-  throw Unsupported{fmt::format("the size '{}' is needed, but no value computed so far has it",
-                                program_.symbols[symbol].name)};
+  if (const Size* made = find_made(&Frame::numbers, symbol)) return made->value;
+  const std::optional<Found> found = find_source(symbol);
+  if (found && found->source.axis < 0) return found->source.value;
+  const V size = symbol_size(symbol);  // in the same frame: it looks in the same order
+  Frame& frame = *found->frame;
+  const V axes = constant(DType::i64, {1}, graph::element_bytes(DType::i64, int64_t{0}));
+  const V number = new_value(DType::i64, Shape{});
+  const size_t node = append(frame, "Squeeze", "", {size, axes}, {number}, {});
+  frame.numbers.emplace(Key{call(), symbol}, Size{number, node});
+  return number;
 }
 
 }  // namespace modelexport::lowering

@@ -38,8 +38,8 @@ struct Dequantized {
 
 class Builder {
  public:
-  // Makes the program's inputs graph inputs.
-  Builder(const Program& program, int opset);
+  // Makes the program's inputs graph inputs. `sizes_per_call`: see lower.h.
+  Builder(const Program& program, int opset, bool sizes_per_call = false);
 
   const Program& program() const { return program_; }
   const Dataflow& flow() const { return flow_; }
@@ -118,14 +118,24 @@ class Builder {
     V value;
     size_t node;  // that computes it, in the frame's block
   };
+  using Key = std::pair<ScopeId, size_t>;  // module call (0 unless sizes_per_call) and symbol
   struct Frame {
     graph::Block block;
-    std::unordered_map<size_t, Source> sources;
-    std::unordered_map<size_t, Size> sizes;
-    std::unordered_map<size_t, Size> numbers;
+    std::map<Key, Source> sources;
+    std::map<Key, Size> sizes;
+    std::map<Key, Size> numbers;
     std::unordered_map<uint32_t, std::pair<V, V>> parts;  // by the graph value of the pair
   };
+  struct Found {
+    Source source;
+    Frame* frame;  // where its size can be computed
+  };
 
+  // The module call that the current operator is part of.
+  ScopeId call() const;
+  std::optional<Source> source_in_inputs(ScopeId call, size_t symbol) const;
+  std::optional<Found> find_source(size_t symbol);
+  Size* find_made(std::map<Key, Size> Frame::* sizes, size_t symbol);
   void note_symbols(V value);
   // Appends to `frame`; gives the node's index there.
   size_t append(Frame& frame, std::string op_type, std::string domain, std::vector<V> inputs,
@@ -133,6 +143,7 @@ class Builder {
 
   const Program& program_;
   const Dataflow flow_;
+  const bool sizes_per_call_;
   graph::Graph graph_;
   std::vector<Frame> frames_;
   OriginId origin_ = kNone;

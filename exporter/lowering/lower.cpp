@@ -37,7 +37,7 @@ class Driver {
  public:
   Driver(const Program& program, const Options& options)
       : program_(program),
-        builder_(program, options.opset),
+        builder_(program, options.opset, options.functions),
         lowerings_(options.lowerings),
         on_unsupported_(options.on_unsupported),
         live_(live_operators(program, builder_.flow(), options.lowerings)) {

@@ -22,6 +22,9 @@ struct Options {
   int opset = 20;  // 17..23
   OnUnsupported on_unsupported = OnUnsupported::raise;
   Lowerings lowerings;
+  // Module calls are to become functions (graph/functions.h): each computes the sizes that it needs
+  // from what it is given, so that it stands on its own. Otherwise each size is computed once.
+  bool functions = false;
 };
 
 // One operator (key) that could not be lowered for one reason, with every place it occurs.

@@ -56,7 +56,7 @@ class GraphViewer {
       view.attributes.push_back({attribute.name});
       std::visit([&](const auto& value) { set(view.attributes.back(), value); }, attribute.value);
     }
-    if (annotations_.node) view.metadata = annotations_.node(node);
+    if (annotations_.node) view.metadata = annotations_.node(node, nullptr);
     return view;
   }
 

@@ -1,5 +1,6 @@
 #include "exporter/onnx/reader.h"
 
+#include "exporter/onnx/expand_functions.h"
 #include "exporter/onnx/from_proto.h"
 
 namespace modelexport::onnx {
@@ -25,14 +26,14 @@ ModelFile read_model(const std::string& path) {
     file.opsets.emplace_back(opset.domain() == "ai.onnx" ? "" : opset.domain(), opset.version());
   }
   file.metadata = to_metadata(model.metadata_props());
-  file.graph = to_view(model.graph(), owner->tensors);
   for (const auto& function : model.functions()) {
-    FunctionView view{.domain = function.domain(), .name = function.name()};
-    view.inputs.assign(function.input().begin(), function.input().end());
-    view.outputs.assign(function.output().begin(), function.output().end());
-    for (const auto& node : function.node()) view.nodes.push_back(to_view(node, owner->tensors));
-    file.functions.push_back(std::move(view));
+    file.functions.push_back({.domain = function.domain(),
+                              .name = function.name(),
+                              .nodes = static_cast<size_t>(function.node_size()),
+                              .is_module_call = is_module_call(function)});
   }
+  expand_functions(model);
+  file.graph = to_view(model.graph(), owner->tensors);
   file.owner = owner;
   return file;
 }

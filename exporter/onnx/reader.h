@@ -69,8 +69,8 @@ struct GraphView {
 
 struct FunctionView {
   std::string domain, name;
-  std::vector<std::string> inputs, outputs;
-  std::vector<NodeView> nodes;
+  size_t nodes = 0;             // of its body
+  bool is_module_call = false;  // of export --functions
 };
 
 struct ModelFile {
@@ -79,9 +79,9 @@ struct ModelFile {
   std::string producer_name, producer_version;
   std::vector<std::pair<std::string, int64_t>> opsets;  // domain ("" is ai.onnx), version
   Metadata metadata;
-  GraphView graph;
-  std::vector<FunctionView> functions;
-  std::shared_ptr<const void> owner;  // keeps the bytes of the tensors
+  GraphView graph;                      // calls of functions that are modules are their bodies
+  std::vector<FunctionView> functions;  // that the file has
+  std::shared_ptr<const void> owner;    // keeps the bytes of the tensors
 };
 
 ModelFile read_model(const std::string& path);

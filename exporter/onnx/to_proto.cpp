@@ -8,6 +8,7 @@
 #include "exporter/error.h"
 #include "exporter/graph/dtype_onnx.h"
 #include "exporter/onnx/tensor_bytes.h"
+#include "tagging/tags.h"
 
 namespace modelexport::onnx {
 namespace {
@@ -44,8 +45,9 @@ void set_external_data(const Placement& placement, pb::TensorProto& tensor) {
 // One graph: the model's own, or the body of a function, whose values are numbered apart.
 class GraphConverter {
  public:
-  GraphConverter(const graph::Graph& graph, const Program& program, const Annotations& annotations)
-      : graph_(graph), program_(program), annotations_(annotations) {}
+  GraphConverter(const graph::Graph& graph, const Program& program, const Annotations& annotations,
+                 const graph::Function* function = nullptr)
+      : graph_(graph), program_(program), annotations_(annotations), function_(function) {}
 
   void convert_block(const graph::Block& block, pb::GraphProto& to) {
     for (graph::ValueId id : block.inputs) convert_type(id, *to.add_input());
@@ -69,7 +71,8 @@ class GraphConverter {
     for (const graph::Attribute& attribute : node.attributes) {
       convert_attribute(attribute, *to.add_attribute());
     }
-    if (annotations_.node) set_metadata(annotations_.node(node), to.mutable_metadata_props());
+    if (annotations_.node)
+      set_metadata(annotations_.node(node, function_), to.mutable_metadata_props());
   }
 
   // All of the tensor but its bytes.
@@ -165,34 +168,46 @@ class GraphConverter {
   const graph::Graph& graph_;
   const Program& program_;
   const Annotations& annotations_;
+  const graph::Function* function_;  // whose body the graph is, or nullptr
 };
 
-// Functions cannot have initializers: their constants are nodes.
+void add_domains(const graph::Block& block, std::set<std::string>& domains) {
+  for (const graph::Node& node : block.nodes) {
+    domains.insert(node.domain);
+    for (const graph::Attribute& attribute : node.attributes) {
+      const auto* inner = std::get_if<std::shared_ptr<graph::Block>>(&attribute.value);
+      if (inner) add_domains(**inner, domains);
+    }
+  }
+}
+
+int version_of(const graph::Graph& graph, const std::string& domain) {
+  if (domain.empty()) return graph.opset;
+  for (const auto& [custom, version] : graph.custom_domains) {
+    if (custom == domain) return version;
+  }
+  return 1;  // of local functions
+}
+
 void convert_function(const graph::Function& function, const Program& program,
                       const Annotations& annotations, pb::FunctionProto& to) {
   const graph::Graph& body = *function.body;
-  GraphConverter converter(body, program, annotations);
+  GraphConverter converter(body, program, annotations, &function);
   to.set_domain(function.domain);
   to.set_name(function.name);
+  if (function.scope != kNone) {
+    set_metadata({{tagging::kModuleClass, program.scopes[function.scope].class_name}},
+                 to.mutable_metadata_props());
+  }
   for (const std::string& input : function.inputs) to.add_input(input);
   for (const std::string& output : function.outputs) to.add_output(output);
-  for (const graph::Initializer& initializer : body.initializers) {
-    pb::NodeProto* node = to.add_node();
-    node->set_op_type("Constant");
-    node->add_output(converter.name_of(initializer.value));
-    pb::AttributeProto* value = node->add_attribute();
-    value->set_name("value");
-    value->set_type(pb::AttributeProto::TENSOR);
-    converter.convert_tensor(initializer.tensor, *value->mutable_t());
-  }
   for (const graph::Node& node : body.body.nodes) converter.convert_node(node, *to.add_node());
-  pb::OperatorSetIdProto* opset = to.add_opset_import();
-  opset->set_domain("");
-  opset->set_version(body.opset);
-  for (const auto& [domain, version] : body.custom_domains) {
-    pb::OperatorSetIdProto* custom = to.add_opset_import();
-    custom->set_domain(domain);
-    custom->set_version(version);
+  std::set<std::string> domains = {""};
+  add_domains(body.body, domains);
+  for (const std::string& domain : domains) {
+    pb::OperatorSetIdProto* opset = to.add_opset_import();
+    opset->set_domain(domain);
+    opset->set_version(version_of(body, domain));
   }
 }
 

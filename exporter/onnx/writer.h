@@ -29,8 +29,8 @@ struct Annotations {
   std::string producer_version;
   std::string graph_name = "main_graph";
   Metadata model;
-  std::function<Metadata(const graph::Node&)>
-      node;  // also for nodes in nested blocks and functions
+  // Also of nodes in nested blocks; with the function in whose body it is, or nullptr.
+  std::function<Metadata(const graph::Node&, const graph::Function*)> node;
   std::function<Metadata(const graph::Initializer&)> initializer;
   std::function<Metadata(graph::ValueId)> port;  // of an input or output of the model
 };

@@ -140,6 +140,15 @@ struct Block {
   std::vector<ValueId> outputs;
 };
 
+struct Port {  // an input or output, of the model or of a module call
+  std::string name;
+  ValueId value = kNone;
+  // The attribute of the module that it holds, before (input) or after the call (output), as a
+  // path: "cache.k"; empty: an argument or a result of forward.
+  std::string state = "";
+  size_t position = 0;  // of an output of the model: among all that the live module gives
+};
+
 // ---- where things come from ---------------------------------------------------------------------------
 struct Scope {  // one call of a module's method (or of a free function)
   ScopeId parent = kNone;
@@ -147,6 +156,9 @@ struct Scope {  // one call of a module's method (or of a free function)
   std::string path;        // of the module, as reached by this call: "encoder.layer.0"; root ""
   std::string class_name;  // un-mangled: "torch.nn.modules.linear.Linear"
   std::string method;      // "forward"
+  size_t callers = 0;      // how many of the frames of sources within are those of its callers
+  // What it got and gave that depends on the model's inputs, named as inputs and outputs are.
+  std::vector<Port> inputs, outputs;
 };
 
 struct Frame {
@@ -174,15 +186,6 @@ struct Module {  // of the live module tree; one entry per path, parents before 
 };
 
 // ---- the whole ------------------------------------------------------------------------------------------
-struct Port {  // an input or output of the model
-  std::string name;
-  ValueId value = kNone;
-  // The attribute of the module that it holds, before (input) or after the call (output), as a
-  // path: "cache.k"; empty: an argument or a result of forward.
-  std::string state = "";
-  size_t position = 0;  // of an output: among all that the live module gives
-};
-
 struct Program {
   std::string source_file;  // path of the checkpoint as given
   std::string class_name;   // of the root module
@@ -193,6 +196,7 @@ struct Program {
   std::vector<Value> values;
   std::vector<Module> modules;  // [0] is the root
   std::vector<Scope> scopes;    // [0] is the root's forward
+  ScopeId entry = 0;            // the call that the body is of: another one of a part (part.h)
   std::vector<Source> sources;
   std::vector<Origin> origins;
   std::vector<Port> inputs;

@@ -34,7 +34,8 @@ struct Api {
   Status* (*CreateEnv)(int log_severity, const char* log_id, Env**);
   Gap<3> gap_4;
   Status* (*CreateSession)(const Env*, const char* path, const SessionOptions*, Session**);
-  Gap<1> gap_8;
+  Status* (*CreateSessionFromArray)(const Env*, const void* model, size_t bytes,
+                                    const SessionOptions*, Session**);
   Status* (*Run)(Session*, const RunOptions*, const char* const* input_names,
                  const Value* const* inputs, size_t input_count, const char* const* output_names,
                  size_t output_count, Value** outputs);
@@ -94,7 +95,13 @@ struct Api {
   Status* (*CastTypeInfoToSequenceTypeInfo)(const TypeInfo*, const SequenceInfo**);
   Gap<2> gap_105;
   Status* (*GetSequenceElementType)(const SequenceInfo*, TypeInfo**);
+  Gap<22> gap_108;
+  Status* (*AddSessionConfigEntry)(SessionOptions*, const char* key, const char* value);
 };
+
+// Session configuration: where the external data of a model in memory is.
+inline constexpr const char* kExternalDataFolder =
+    "session.model_external_initializers_file_folder_path";
 
 #define MODELEXPORT_ORT_SLOT(function, slot) \
   static_assert(offsetof(Api, function) == (slot) * sizeof(void*), "misplaced in the table")
@@ -120,6 +127,7 @@ MODELEXPORT_ORT_SLOT(ReleaseValue, 96);
 MODELEXPORT_ORT_SLOT(ReleaseSessionOptions, 100);
 MODELEXPORT_ORT_SLOT(CastTypeInfoToSequenceTypeInfo, 104);
 MODELEXPORT_ORT_SLOT(GetSequenceElementType, 107);
+MODELEXPORT_ORT_SLOT(AddSessionConfigEntry, 130);
 #undef MODELEXPORT_ORT_SLOT
 
 struct ApiBase {

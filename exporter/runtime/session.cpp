@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 
 #include "exporter/runtime/library.h"
@@ -80,12 +81,23 @@ struct Session::Impl {
       check(api.SetOptimizedModelFilePath(settings.get(), options.optimized_model_path.c_str()));
     }
     ort::Session* created = nullptr;
-    library.check(api.CreateSession(environment.get(), path.c_str(), settings.get(), &created),
+    library.check(create_session(options, settings.get(), &created),
                   fmt::format("ONNX Runtime {} does not accept {}", library.version(), path));
     session = {created, api.ReleaseSession};
     inputs = ports(api.SessionGetInputCount, api.SessionGetInputName, api.SessionGetInputTypeInfo);
     outputs =
         ports(api.SessionGetOutputCount, api.SessionGetOutputName, api.SessionGetOutputTypeInfo);
+  }
+
+  ort::Status* create_session(const SessionOptions& options, ort::SessionOptions* settings,
+                              ort::Session** created) const {
+    if (options.model_bytes.empty()) {
+      return api.CreateSession(environment.get(), path.c_str(), settings, created);
+    }
+    const std::string folder = std::filesystem::absolute(path).parent_path();
+    check(api.AddSessionConfigEntry(settings, ort::kExternalDataFolder, folder.c_str()));
+    return api.CreateSessionFromArray(environment.get(), options.model_bytes.data(),
+                                      options.model_bytes.size(), settings, created);
   }
 
   void check(ort::Status* status) const {

@@ -23,6 +23,9 @@ struct SessionOptions {
   Optimization optimization = Optimization::all;
   int log_severity = 4;              // 0 verbose .. 4 fatal
   std::string optimized_model_path;  // where to write the optimised model; empty: nowhere
+  // The model, if it is not what the file says; its external data is in the file's folder all the
+  // same.
+  std::string model_bytes;
 };
 
 struct PortInfo {  // an input or output

@@ -440,7 +440,8 @@ class Faults(unittest.TestCase):
         (FOLDER / "bad.yaml").write_text("weights: embed\nopsett: 18\n")
         self.check_export(
             USAGE,
-            "bad.yaml:2: unknown key 'opsett'; known are input, inputs, dynamic, state, seed, load_library, ops, load_lowerings, on_unsupported, opset, weights, "
+            "bad.yaml:2: unknown key 'opsett'; known are input, inputs, dynamic, state, seed, load_library, ops, "
+            "load_lowerings, on_unsupported, module, opset, functions, weights, "
             "verify, runtime, metrics, json, quiet, extraction, validation, output",
             "net.pt",
             "--config",

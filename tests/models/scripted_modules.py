@@ -172,6 +172,53 @@ class ModulesByName(nn.Module):
             return last.forward(x)
 
 
+class Squashing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor, squash: bool) -> Tensor:
+        return torch.tanh(self.linear(x)) if squash else self.linear(x)
+
+
+@exported(floats(2, 3), floats(4, 3), floats(3, 3))
+class CalledInManyWays(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Squashing(), Squashing()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(self.first(self.first(x, True), False), True)
+        for k in range(x.size(0)):
+            y = self.second(y, True) + k
+        if bool(y.sum() > 3):
+            y = self.second(y, False)
+        else:
+            y = self.first(y, False)
+        return y
+
+
+class PassesOn(nn.Module):
+    def forward(self, xs: List[Tensor], named: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        named["sum"] = xs[0] + xs[1] * named["x"]
+        named["rows"] = torch.full([xs[0].size(0)], 2.0)
+        xs[0].mul_(2)
+        return named
+
+
+@exported(floats(2, 3), floats(4, 3), floats(1, 3))
+class ModulesThatPassContainers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.again = PassesOn(), PassesOn()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x + 1
+        found = self.inner([y, x], {"x": x})
+        more = self.again([found["sum"], y], {"x": found["x"]})
+        return more["sum"] + y + more["rows"].unsqueeze(1)
+
+
 @exported(floats(4, 3), floats(6, 3), floats(2, 3))
 class Containers(nn.Module):
     def forward(self, x: Tensor) -> Dict[str, Tensor]:

@@ -180,6 +180,40 @@ TEST_F(Reader, ExternalDataThatIsNotThere) {
   }
 }
 
+// A model that calls function f0, with f0 calling f1 twice and so on; the last one adds.
+std::string functions(int count, bool closed) {
+  const auto call = [](const std::string& input, const std::string& output, int callee) {
+    return field(1, input) + field(2, output) + field(4, "f" + std::to_string(callee)) +
+           field(7, "local");
+  };
+  std::string bytes = model(field(1, call("x", "y", 0)) + field(11, field(1, "x")));
+  for (int k = 0; k < count; ++k) {
+    const bool last = k + 1 == count;
+    const int next = last ? 0 : k + 1;
+    std::string body = field(7, call("a", "b", next)) + field(7, call("b", "c", next));
+    if (last && !closed) body = field(7, field(1, "a") + field(2, "c") + field(4, "Neg"));
+    bytes += field(25, field(1, "f" + std::to_string(k)) + field(4, "a") + field(5, "c") + body +
+                           field(10, "local") +
+                           field(14, field(1, "pkg.modelexport.class") + field(2, "F")));
+  }
+  return bytes;
+}
+
+TEST_F(Reader, CallsOfFunctionsAreTheirBodies) {
+  const ModelFile file = read_model(write("m.onnx", functions(3, false)));
+  ASSERT_EQ(file.graph.nodes.size(), 4u);
+  EXPECT_EQ(file.functions.size(), 3u);
+  EXPECT_EQ(file.graph.nodes[0].op_type, "Neg");
+  EXPECT_EQ(file.graph.nodes[0].inputs, (std::vector<std::string>{"x"}));
+  EXPECT_EQ(file.graph.nodes[1].inputs, file.graph.nodes[0].outputs);
+  EXPECT_EQ(file.graph.nodes[3].outputs, (std::vector<std::string>{"y"}));
+}
+
+TEST_F(Reader, FunctionsWithoutEnd) {
+  EXPECT_EQ(message([&] { read_model(write("m.onnx", functions(1, true))); }),
+            "a local function calls itself");
+}
+
 TEST_F(Reader, CheckerSpeaksUp) {
   const std::string node = field(1, "x") + field(2, "y") + field(4, "NoSuchOperator");
   const std::string said = check_model(write("m.onnx", model(field(1, node))));

@@ -68,6 +68,23 @@ TEST(Tags, HaveDynamosFormat) {
   EXPECT_EQ(value(metadata, kHierarchyTag), "/Net/Block.1");
 }
 
+TEST(Tags, OfFunctionsGoOnFromTheirCalls) {
+  NetModel b;
+  const Hierarchy hierarchy(b.program, {});
+  const Tagger tagger(b.program, hierarchy);
+  b.program.scopes[b.block1].callers = 1;
+  const graph::Function function{.domain = "pkg", .name = "Block", .scope = b.block1};
+  graph::Node call = b.node(b.block1, "aten::linear", "linear", 0);
+  call.call = b.block1;
+  const graph::Node inner = b.node(b.lin1, "aten::linear", "linear", 0);
+  EXPECT_EQ(value(tagger.node(call), kNamespace), ": pkg.Net/blocks.1: pkg.Block");
+  EXPECT_EQ(value(tagger.node(inner, &function), kNamespace),
+            ": pkg.Block/lin: torch.nn.modules.linear.Linear/linear: aten::linear");
+  EXPECT_EQ(value(tagger.node(inner, &function), kHierarchyTag), "/Block");
+  EXPECT_EQ(nested_tags(tagger.node(call), tagger.node(inner, &function), false),
+            tagger.node(inner));
+}
+
 TEST(Tags, IncludeTorchNnWhereAskedFor) {
   NetModel b;
   const graph::Node node = b.node(b.lin1, "aten::linear", "linear");

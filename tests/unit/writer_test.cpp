@@ -22,7 +22,7 @@ Annotations tagged() {
   Annotations annotations;
   annotations.producer_version = "1.0";
   annotations.model = {{"source", "model.pt"}};
-  annotations.node = [](const graph::Node& node) {
+  annotations.node = [](const graph::Node& node, const graph::Function*) {
     return Metadata{{"namespace", ": demo.Net/" + node.op_type}, {"tag", "direct"}};
   };
   annotations.initializer = [](const graph::Initializer&) {
@@ -192,11 +192,13 @@ TEST(Writer, NestedBlocksSequencesAndFunctions) {
   g.custom_domains = {{"demo", 1}};
   auto body = std::make_shared<graph::Graph>();
   body->values = {{.name = "a"}, {.name = "b"}, {.name = "two"}};
-  body->initializers = {{2, {DType::f32, {}, bytes_of({2.0f})}}};
-  body->body.nodes = {{"Mul", "", {0, 2}, {1}, {}, 0, {}, "/Mul"}};
-  g.functions = {{"demo", "Twice", {"a"}, {"b"}, body}};
+  const graph::TensorData two{DType::f32, {}, bytes_of({2.0f})};
+  body->body.nodes = {{"Constant", "", {}, {2}, {{"value", two}}, 0, {}, "/Constant"},
+                      {"Mul", "", {0, 2}, {1}, {}, 0, {}, "/Mul"}};
+  g.functions = {{"demo", "Twice", {"a"}, {"b"}, body, 0}};
   const auto twice = model.node("Twice", {chosen}, {symbol_dim(0), 32});
   g.body.nodes.back().domain = "demo";
+  g.body.nodes.back().name = "/twice";
   const auto list = model.node("SequenceConstruct", {twice, chosen}, {symbol_dim(0), 32});
   g.values[list].kind = Kind::sequence;
   g.body.outputs.push_back(list);
@@ -205,8 +207,14 @@ TEST(Writer, NestedBlocksSequencesAndFunctions) {
   const ModelFile file = read_model(written.path);
   EXPECT_TRUE(file.graph.outputs.at(1).is_sequence);
   ASSERT_EQ(file.functions.size(), 1u);
-  EXPECT_EQ(file.functions[0].nodes.at(0).op_type, "Constant");
+  EXPECT_EQ(file.functions[0].nodes, 2u);
   const auto& nodes = file.graph.nodes;
+  const auto product = std::find_if(nodes.begin(), nodes.end(), [](const NodeView& node) {
+    return node.name == "/twice/Mul";  // the function's body stands in place of its call
+  });
+  ASSERT_NE(product, nodes.end());
+  EXPECT_EQ(product->inputs.at(1), "/twice/two");
+  EXPECT_EQ(product->outputs.at(0), g.values[twice].name);
   const auto choice = std::find_if(nodes.begin(), nodes.end(),
                                    [](const NodeView& node) { return node.op_type == "If"; });
   ASSERT_EQ(choice->subgraphs.size(), 2u);

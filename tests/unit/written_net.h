@@ -22,7 +22,9 @@ struct WrittenNet : NetModel {
   explicit WrittenNet(onnx::WeightMode mode = onnx::WeightMode::external) {
     const tagging::Tagger tagger(program, hierarchy);
     onnx::Annotations annotations;
-    annotations.node = [&](const graph::Node& node) { return tagger.node(node); };
+    annotations.node = [&](const graph::Node& node, const graph::Function* function) {
+      return tagger.node(node, function);
+    };
     annotations.initializer = [&](const graph::Initializer& i) { return tagger.initializer(i); };
     onnx::ModelWriter writer(folder / "net.onnx", program, mode);
     writer.write(graph, annotations);

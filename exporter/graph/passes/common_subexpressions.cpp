@@ -1,12 +1,12 @@
 #include "exporter/graph/passes/common_subexpressions.h"
 
 #include <algorithm>
-#include <cstring>
 #include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
+#include "exporter/graph/content_key.h"
 #include "exporter/graph/passes/replacements.h"
 #include "exporter/graph/scopes.h"
 
@@ -25,36 +25,6 @@ bool contains(const std::string_view (&names)[kCount], std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
-// A text that is equal for equal things.
-class Key {
- public:
-  void add(std::string_view text) {
-    add(text.size());
-    text_ += text;
-  }
-  template <typename T>
-  requires std::is_arithmetic_v<T>
-  void add(T number) { text_.append(reinterpret_cast<const char*>(&number), sizeof(number)); }
-  template <typename T>
-  void add(const std::vector<T>& list) {
-    add(list.size());
-    for (const T& element : list) add(element);
-  }
-  void add(const std::string& text) { add(std::string_view(text)); }
-  void add(const TensorData& tensor) {
-    add(static_cast<uint8_t>(tensor.dtype));
-    add(tensor.dims);
-    add(tensor.data.index());
-    std::visit([&](const auto& data) { add(data); }, tensor.data);
-  }
-  void add(const std::shared_ptr<Block>&) {}  // nodes with blocks are not merged
-
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-};
-
 class Merger {
  public:
   Merger(Graph& graph, const Program& program)
@@ -63,12 +33,13 @@ class Merger {
   void run() {
     std::unordered_map<std::string, ValueId> seen;
     for (const Initializer& initializer : graph_.initializers) {
-      Key key;
+      ContentKey key;
       key.add(initializer.tensor);
       const auto [first, is_new] = seen.emplace(key.take(), initializer.value);
       if (!is_new) replacements_.replace(initializer.value, first->second);
     }
     merge(graph_.body);
+    replacements_.apply(graph_.of_program);
   }
 
  private:
@@ -96,17 +67,13 @@ class Merger {
   }
 
   static std::string key_of(const Node& node) {
-    Key key;
+    ContentKey key;
     key.add(node.op_type);
     std::vector<ValueId> inputs = node.inputs;
     if (contains(kCommutative, node.op_type)) std::sort(inputs.begin(), inputs.end());
     key.add(inputs);
     for (ValueId output : node.outputs) key.add(output == kNone);
-    for (const Attribute& attribute : node.attributes) {
-      key.add(attribute.name);
-      key.add(attribute.value.index());
-      std::visit([&](const auto& value) { key.add(value); }, attribute.value);
-    }
+    for (const Attribute& attribute : node.attributes) key.add(attribute);
     return key.take();
   }
 

@@ -43,6 +43,12 @@ class Simplifier {
   Simplifier(Graph& graph, const Program& program)
       : context_(graph, program), replacements_(graph.values.size()) {}
 
+  void run(Graph& graph) {
+    walk(graph.body);
+    replacements_.apply(graph.of_program);
+  }
+
+ private:
   void walk(Block& block) {
     for (Node& node : block.nodes) {
       replacements_.apply(node.inputs);
@@ -64,7 +70,6 @@ class Simplifier {
     }
   }
 
- private:
   void apply_rules(Node& node) {
     const auto [begin, end] = rules().equal_range(node.op_type);
     std::vector<Rule> applicable;  // copied, as a rule may change the operator
@@ -87,7 +92,7 @@ class Simplifier {
   Replacements replacements_;
 };
 
-void simplify(Graph& graph, const Program& program) { Simplifier(graph, program).walk(graph.body); }
+void simplify(Graph& graph, const Program& program) { Simplifier(graph, program).run(graph); }
 
 RuleContext::RuleContext(Graph& graph, const Program& program)
     : graph_(graph),
