@@ -265,6 +265,14 @@ ValueId Recorder::sequence_value(const std::vector<c10::IValue>& lanes, ValueId 
     throw Error(ErrorKind::unsupported,
                 "a list of quantised tensors whose length depends on the inputs");
   }
+  for (const at::Tensor& element : elements) {
+    if (element.scalar_type() == elements[0].scalar_type()) continue;
+    throw Error(ErrorKind::unsupported,
+                fmt::format("a list whose length depends on the inputs, of tensors of different "
+                            "dtypes ({} and {}): ONNX's sequences have one",
+                            c10::toString(elements[0].scalar_type()),
+                            c10::toString(element.scalar_type())));
+  }
   if (elements.empty() && numbers.empty()) {
     if (like != kNone) {
       program_.values.push_back(Value(program_.values[like]));

@@ -148,10 +148,14 @@ std::set<std::string> Trial::operators() const {
 }
 
 std::string Trial::failure(int opset) const {
-  if (!trace_error_.empty()) return trace_error_;
+  const auto refusal = case_.refuses.at(opset);
+  if (!trace_error_.empty()) {
+    const bool refused = refusal && trace_error_.find(*refusal) != std::string::npos;
+    return refused ? "" : trace_error_;
+  }
   const Program& program = traced_->program;
   lowering::Result lowered = lowering::lower(program, {opset});
-  if (const auto refusal = case_.refuses.at(opset)) {
+  if (refusal) {
     for (const lowering::UnsupportedOp& op : lowered.unsupported)
       if (op.reason.find(*refusal) != std::string::npos) return "";
     return "not refused because of: " + *refusal + "\n" +
