@@ -62,6 +62,20 @@ void LiveCommand::add_model_to(CLI::App& app) {
   app.add_option("--model", model, "TorchScript checkpoint (.pt)")->required()->type_name("MODEL");
 }
 
+namespace {
+
+// What a file says of an input that the examples may not show.
+void add_input(const onnx::PortView& input, frontend::InputOptions& options) {
+  options.numbers.insert(input.name);
+  if (!input.shape) return;
+  for (size_t axis = 0; axis < input.shape->size(); ++axis) {
+    const std::string& symbol = (*input.shape)[axis].symbol;
+    if (!symbol.empty()) options.dim_names[{input.name, static_cast<int64_t>(axis)}] = symbol;
+  }
+}
+
+}  // namespace
+
 frontend::LiveModule LiveCommand::load_module() {
   config.read_into(settings);
   check_model_file(model);
@@ -70,7 +84,7 @@ frontend::LiveModule LiveCommand::load_module() {
   const std::string* made_of = analysis::find(file.metadata, tagging::kModule);
   if (made_of && options.module.empty()) options.module = *made_of;
   if (options.module.empty()) {
-    for (const auto& input : file.graph.inputs) options.inputs.numbers.insert(input.name);
+    for (const auto& input : file.graph.inputs) add_input(input, options.inputs);
   }
   module.set_examples(options.inputs);
   if (!options.module.empty()) module.select(options.module);

@@ -89,19 +89,6 @@ class Maker {
     return std::move(result_);
   }
 
-  // After make(): the places of each named dimension, and of each int that is an input.
-  std::map<std::string, std::vector<DimRef>> named(const Examples& examples) const {
-    std::map<std::string, std::vector<DimRef>> places;
-    const std::vector<FlatInput> inputs = flatten(forward_, examples.examples.front());
-    for (const auto& [place, name] : examples.dim_names) {
-      for (size_t i = 0; i < inputs.size(); ++i) {
-        if (inputs[i].name != place.first) continue;
-        places[name].push_back({i, static_cast<size_t>(place.second)});
-      }
-    }
-    return places;
-  }
-
  private:
   [[noreturn]] void fail(const InputSpec& spec, const std::string& what) const {
     throw Error(ErrorKind::usage, fmt::format("input specification '{}': {}; the module takes {}",
@@ -279,6 +266,43 @@ Example with_other_numbers(const c10::FunctionSchema& forward, const Examples& e
   return unflatten(forward, like, tensors);
 }
 
+// The places of each named dimension, and of each int that is an input and has the name of one.
+std::map<std::string, std::vector<DimRef>> named(const c10::FunctionSchema& forward,
+                                                 const Examples& examples) {
+  std::map<std::string, std::vector<DimRef>> places;
+  const std::vector<FlatInput> inputs = flatten(forward, examples.examples.front());
+  for (const auto& [place, name] : examples.dim_names) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i].name != place.first) continue;
+      places[name].push_back({i, static_cast<size_t>(place.second)});
+    }
+  }
+  return places;
+}
+
+// The same with an example in which the dimensions that are dynamic in a file have other sizes, if
+// the module takes such sizes: if not, that file does not describe it.
+Examples add_example_for_file(const torch::jit::Module& module, const Examples& given,
+                              const InputOptions& options, const QuickTrial& quick_trial) {
+  const c10::FunctionSchema& forward = module.get_method("forward").function().getSchema();
+  Examples examples = given;
+  for (const FlatInput& input : flatten(forward, given.examples.front())) {
+    for (int64_t axis = 0; axis < input.tensor.dim(); ++axis) {
+      const auto name = options.dim_names.find({input.name, axis});
+      if (name != options.dim_names.end()) examples.dim_names.insert(*name);
+    }
+  }
+  const auto places = named(forward, examples);
+  if (places.empty()) return given;
+  try {
+    return add_example_at_other_sizes(module, std::move(examples), places, options.seed,
+                                      quick_trial);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    return given;
+  }
+}
+
 }  // namespace
 
 at::Tensor make_like(const at::Tensor& like, at::IntArrayRef sizes, uint64_t seed,
@@ -331,10 +355,10 @@ Examples make_examples(const torch::jit::Module& module, const InputOptions& opt
     examples = maker.make(options.specs);
     const bool any_number = !examples.examples.front().numbers.empty();
     mark_numbers(forward, options.numbers, examples);
-    const auto named = maker.named(examples);
-    if (!named.empty()) {
-      examples =
-          add_example_at_other_sizes(module, std::move(examples), named, options.seed, quick_trial);
+    const auto places = named(forward, examples);
+    if (!places.empty()) {
+      examples = add_example_at_other_sizes(module, std::move(examples), places, options.seed,
+                                            quick_trial);
     } else if (any_number) {
       examples.examples.push_back(examples.examples.front());
     }
@@ -342,7 +366,8 @@ Examples make_examples(const torch::jit::Module& module, const InputOptions& opt
       examples.examples.back() = with_other_numbers(forward, examples, options.seed);
     }
   }
-  return examples;
+  if (examples.examples.size() > 1) return examples;
+  return add_example_for_file(module, examples, options, quick_trial);
 }
 
 }  // namespace modelexport::frontend

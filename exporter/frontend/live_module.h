@@ -14,6 +14,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "exporter/program/host_tensor.h"
@@ -31,6 +32,9 @@ struct InputOptions {
   // Ints, floats and bools that are inputs of the model though the examples may agree in them: of a
   // file to compare with. Names of anything else are ignored.
   std::set<std::string> numbers;
+  // Names of dynamic dimensions, by input and axis: of a file to compare with. If there is but one
+  // example, another is made in which they have other sizes, where the module takes one.
+  std::map<std::pair<std::string, int64_t>, std::string> dim_names;
   bool state_as_ports = false;  // what forward changes of the module becomes inputs and outputs
 };
 

@@ -1,4 +1,4 @@
-// What tests of example inputs share: modules from source, files of inputs, errors as text.
+// What tests of example inputs share: modules from source, files of inputs, sizes, errors as text.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "exporter/error.h"
+#include "exporter/frontend/examples.h"
 
 namespace modelexport::frontend {
 
@@ -43,6 +44,16 @@ inline std::string write(const std::string& name, const std::vector<char>& bytes
 
 inline std::string save(const std::string& name, const c10::IValue& value) {
   return write(name, torch::jit::pickle_save(value));
+}
+
+using Sizes = std::vector<std::vector<int64_t>>;
+
+inline Sizes sizes_of(const torch::jit::Module& module, const Example& example) {
+  Sizes sizes;
+  for (const FlatInput& input : flatten(schema_of(module), example)) {
+    sizes.push_back(input.tensor.sizes().vec());
+  }
+  return sizes;
 }
 
 }  // namespace modelexport::frontend
