@@ -16,11 +16,13 @@ Figures are medians over --runs; x is the ratio of wall time to modelexport's.
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
 import importlib.metadata
 import importlib.util
 import itertools
 import json
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -152,6 +154,21 @@ class Failed(Exception):
     pass
 
 
+def elsewhere(function, *arguments):
+    """Calls it in another process. A child's peak memory begins at its parent's, so this one must stay small."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def pnnx_shapes(checkpoint: pathlib.Path) -> str:
+    import torch
+
+    letters = {torch.int64: "i64", torch.float32: "f32"}
+    inputs = torch.load(checkpoint.with_suffix(".inputs.pt"))
+    return ",".join(f"{list(t.shape)}{letters[t.dtype]}".replace(" ", "") for t in inputs.values())
+
+
 def command_of(exporter: str, name: str, checkpoint: pathlib.Path, output: pathlib.Path, metrics: pathlib.Path):
     if exporter == "modelexport":
         inputs = [checkpoint.with_suffix(suffix) for suffix in (".inputs.pt", ".inputs2.pt")]
@@ -159,13 +176,8 @@ def command_of(exporter: str, name: str, checkpoint: pathlib.Path, output: pathl
         return [ROOT / "bin/modelexport", "export", checkpoint, "-o", output, *options, "--quiet",
                 "--metrics", metrics]  # fmt: skip
     if exporter == "pnnx":
-        import torch
-
         binary = pathlib.Path(importlib.util.find_spec("pnnx").origin).parent / "pnnx"
-        letters = {torch.int64: "i64", torch.float32: "f32"}
-        inputs = torch.load(checkpoint.with_suffix(".inputs.pt"))
-        shapes = ",".join(f"{list(t.shape)}{letters[t.dtype]}".replace(" ", "") for t in inputs.values())
-        return [binary, output.parent / checkpoint.name, f"inputshape={shapes}"]
+        return [binary, output.parent / checkpoint.name, f"inputshape={elsewhere(pnnx_shapes, checkpoint)}"]
     return [sys.executable, __file__, "--one", exporter, name, checkpoint, output, metrics]
 
 
@@ -235,9 +247,9 @@ def row(title: str, runs: list[Run], folder: pathlib.Path, checkpoint: pathlib.P
     onnx_file = folder / "model.onnx"
     nodes = latency = "-"
     if onnx_file.exists():
-        nodes = str(nodes_of(onnx_file))
+        nodes = str(elsewhere(nodes_of, onnx_file))
         try:
-            latency = f"{latency_of(onnx_file, checkpoint):.1f} ms"
+            latency = f"{elsewhere(latency_of, onnx_file, checkpoint):.1f} ms"
         except Exception as error:  # whatever ONNX Runtime has against the file
             print(f"{onnx_file}: {error}", file=sys.stderr)
             latency = "does not run"
