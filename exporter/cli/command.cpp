@@ -13,6 +13,19 @@
 #include "tagging/tags.h"
 
 namespace modelexport::cli {
+namespace {
+
+// What a file says of an input that the examples may not show.
+void add_input(const onnx::PortView& input, frontend::InputOptions& options) {
+  options.numbers.insert(input.name);
+  if (!input.shape) return;
+  for (size_t axis = 0; axis < input.shape->size(); ++axis) {
+    const std::string& symbol = (*input.shape)[axis].symbol;
+    if (!symbol.empty()) options.dim_names[{input.name, static_cast<int64_t>(axis)}] = symbol;
+  }
+}
+
+}  // namespace
 
 void Console::declare(Settings& settings) {
   settings.add("json", json, "one JSON object on standard output, for programs");
@@ -61,20 +74,6 @@ void check_model_file(const std::string& model) {
 void LiveCommand::add_model_to(CLI::App& app) {
   app.add_option("--model", model, "TorchScript checkpoint (.pt)")->required()->type_name("MODEL");
 }
-
-namespace {
-
-// What a file says of an input that the examples may not show.
-void add_input(const onnx::PortView& input, frontend::InputOptions& options) {
-  options.numbers.insert(input.name);
-  if (!input.shape) return;
-  for (size_t axis = 0; axis < input.shape->size(); ++axis) {
-    const std::string& symbol = (*input.shape)[axis].symbol;
-    if (!symbol.empty()) options.dim_names[{input.name, static_cast<int64_t>(axis)}] = symbol;
-  }
-}
-
-}  // namespace
 
 frontend::LiveModule LiveCommand::load_module() {
   config.read_into(settings);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "exporter/error.h"
+#include "exporter/frontend/value_paths.h"
 
 namespace modelexport::frontend {
 namespace {
@@ -76,9 +77,7 @@ class Agreement {
     }
     if (!same_keys) refuse(fmt::format("the keys of '{}', or their order, differ", name));
     for (auto x = a.begin(), y = b.begin(); x != a.end(); ++x, ++y) {
-      const std::string key =
-          x->key().isString() ? x->key().toStringRef() : std::to_string(x->key().toInt());
-      compare(x->value(), y->value(), name + "." + key);
+      compare(x->value(), y->value(), name + "." + key_text(x->key()));
     }
   }
 

@@ -10,6 +10,7 @@
 
 #include "exporter/error.h"
 #include "exporter/frontend/scalar_type.h"
+#include "exporter/frontend/value_paths.h"
 
 namespace modelexport::frontend {
 namespace {
@@ -247,8 +248,7 @@ class Binder {
                            const std::string& path) {
     c10::impl::GenericDict dict(type.getKeyType(), type.getValueType());
     for (const auto& entry : value.toGenericDict()) {
-      const std::string key =
-          entry.key().isString() ? entry.key().toStringRef() : std::to_string(entry.key().toInt());
+      const std::string key = key_text(entry.key());
       if (!entry.key().type()->isSubtypeOf(*type.getKeyType())) {
         fail_type(join(path, key), type.getKeyType(), entry.key());
       }

@@ -3,6 +3,7 @@
 
 #include "exporter/error.h"
 #include "exporter/frontend/interpreter.h"
+#include "exporter/frontend/value_paths.h"
 
 namespace modelexport::frontend {
 
@@ -48,9 +49,8 @@ Val Interpreter::input(const std::vector<c10::IValue>& lanes, const std::string&
     dict->value_type = entries.valueType();
     int64_t index = 0;
     for (const auto& entry : entries) {
-      const std::string key = entry.key().isString() ? entry.key().toStringRef()
-                                                     : fmt::format("{}", entry.key().toInt());
-      dict->entries.emplace_back(entry.key(), child(key, [&](const c10::IValue& lane) {
+      dict->entries.emplace_back(entry.key(),
+                                 child(key_text(entry.key()), [&](const c10::IValue& lane) {
                                    return std::next(lane.toGenericDict().begin(), index)->value();
                                  }));
       ++index;
@@ -121,8 +121,7 @@ void Interpreter::add_ports(const Val& val, const std::string& name, std::vector
   } else if (const auto* dict = get_if<DictVal>(val)) {
     for (const auto& [key, value] : (*dict)->entries) {
       const auto* text = known(key);
-      add(value, text && text->isString() ? text->toStringRef()
-                                          : fmt::format("{}", text ? text->toInt() : 0));
+      add(value, text ? key_text(*text) : "0");
     }
   } else if (get_if<OptionalVal>(val)) {
     if (known_values == Known::left_out) return;

@@ -2,55 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <functional>
 #include <map>
 #include <optional>
 
 #include "exporter/error.h"
 #include "exporter/frontend/host_values.h"
+#include "exporter/frontend/value_paths.h"
 
 namespace modelexport::frontend {
 namespace {
-
-// What to put in the place of a value; nullopt: look into it.
-using Replace =
-    std::function<std::optional<c10::IValue>(const std::string& name, const c10::IValue& value)>;
-
-// Goes through a value; names are those of Interpreter::add_ports.
-c10::IValue rebuild(const c10::IValue& value, const std::string& name, const Replace& replace) {
-  if (std::optional<c10::IValue> other = replace(name, value)) return *other;
-  const auto child = [&](const c10::IValue& element, const std::string& key) {
-    return rebuild(element, name + "." + key, replace);
-  };
-  if (value.isTuple()) {
-    const auto type = value.type()->expect<c10::TupleType>();
-    const auto* schema = type->schema().get();
-    std::vector<c10::IValue> elements;
-    for (const c10::IValue& element : value.toTupleRef().elements()) {
-      const size_t index = elements.size();
-      elements.push_back(
-          child(element, schema ? schema->arguments().at(index).name() : std::to_string(index)));
-    }
-    return c10::ivalue::Tuple::createNamed(std::move(elements), type);
-  }
-  if (value.isList()) {
-    c10::impl::GenericList list(value.toList().elementType());
-    for (const c10::IValue& element : value.toListRef())
-      list.push_back(child(element, std::to_string(list.size())));
-    return list;
-  }
-  if (value.isGenericDict()) {
-    const auto dict = value.toGenericDict();
-    c10::impl::GenericDict copy(dict.keyType(), dict.valueType());
-    for (const auto& entry : dict) {
-      const std::string key = entry.key().isString() ? entry.key().toStringRef()
-                                                     : fmt::format("{}", entry.key().toInt());
-      copy.insert(entry.key(), child(entry.value(), key));
-    }
-    return copy;
-  }
-  return value;
-}
 
 // The first port that holds the same value of the program, by the name of each.
 std::map<std::string, std::string> representatives(const std::vector<Port>& ports) {

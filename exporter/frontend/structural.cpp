@@ -6,6 +6,7 @@
 
 #include "exporter/error.h"
 #include "exporter/frontend/interpreter.h"
+#include "exporter/frontend/value_paths.h"
 
 namespace modelexport::frontend {
 namespace {
@@ -60,7 +61,7 @@ std::string element_name(const Val& index) {
   if (value == nullptr) {
     throw Error(ErrorKind::unsupported, "a module is chosen by a value that depends on the inputs");
   }
-  return value->isString() ? value->toStringRef() : std::to_string(value->toInt());
+  return key_text(*value);
 }
 
 bool same_object(const Val& a, const Val& b) {

@@ -25,6 +25,11 @@ def traced(name: str, folder: pathlib.Path) -> pathlib.Path:
     return path
 
 
+def made_or_traced(name: str, folder: pathlib.Path) -> pathlib.Path:
+    """The checkpoint itself (.pt), or that of a known architecture."""
+    return pathlib.Path(name) if name.endswith(".pt") else traced(name, folder)
+
+
 def input_files(path: pathlib.Path) -> list[pathlib.Path]:
     return [path.with_suffix(".inputs.pt"), path.with_suffix(".inputs2.pt")]
 

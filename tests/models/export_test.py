@@ -18,8 +18,7 @@ MAY_LEAVE_PARAMETERS_OUT = {"frozen", "buffers"}
 
 
 def main(command: str, folder: str, name: str) -> None:
-    made = name.endswith(".pt")
-    path = pathlib.Path(name) if made else checkpoints.traced(name, pathlib.Path(folder) / "checkpoints")
+    path = checkpoints.made_or_traced(name, pathlib.Path(folder) / "checkpoints")
     output = pathlib.Path(folder) / "exported" / path.stem
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)

@@ -3,15 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "exporter/error.h"
+#include "tests/unit/errors.h"
 #include "tests/unit/hand_made.h"
 
 namespace modelexport {
 namespace {
 
 using test::HandMade;
+using test::message;
 using test::ref;
 
 // y = relu(lin(neg(x))) with lin.weight, and a buffer that the root passes to lin.
@@ -41,16 +41,6 @@ struct Whole : HandMade {
     tensor("unused", DType::f32, {4}, Role::parameter);
   }
 };
-
-std::string message(ErrorKind kind, const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind);
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 TEST(Part, HasTheCallsOperatorsInputsAndOutputs) {
   const Whole whole;

@@ -6,10 +6,13 @@
 #include "exporter/error.h"
 #include "exporter/onnx/writer.h"
 #include "exporter/runtime/session.h"
+#include "tests/unit/errors.h"
 #include "tests/unit/small_model.h"
 
 namespace modelexport::runtime {
 namespace {
+
+using test::message;
 
 std::vector<float> example(int64_t rows) {
   std::vector<float> x;
@@ -27,16 +30,6 @@ std::string write(const SmallModel& model, onnx::WeightMode mode = onnx::WeightM
   const std::string path = model.folder / "m.onnx";
   onnx::ModelWriter(path, model.program, mode).write(model.graph, {});
   return path;
-}
-
-std::string message(ErrorKind kind, const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind);
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Runtime, RunsTheModelWithWeightsInAnyMode) {

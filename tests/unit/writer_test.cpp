@@ -13,10 +13,13 @@
 #include "exporter/error.h"
 #include "exporter/onnx/check.h"
 #include "exporter/onnx/reader.h"
+#include "tests/unit/errors.h"
 #include "tests/unit/small_model.h"
 
 namespace modelexport::onnx {
 namespace {
+
+using test::message;
 
 Annotations tagged() {
   Annotations annotations;
@@ -55,16 +58,6 @@ void expect_all_tensors(const SmallModel& model, const ModelFile& file) {
   EXPECT_EQ(text(tensor(file, "rows").bytes), bytes_of(model.weight).substr(64 * 64 * 2));
   EXPECT_EQ(text(tensor(file, "bias").bytes), bytes_of(model.bias));
   EXPECT_EQ(text(tensor(file, "constant").bytes), bytes_of(model.constant));
-}
-
-std::string message(ErrorKind kind, const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind);
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Writer, ExternalWeightsShareTheirStorage) {
