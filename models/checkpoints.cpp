@@ -142,6 +142,17 @@ CheckpointSpec frozen() {
   return spec;
 }
 
+CheckpointSpec frozen_numbers() {
+  return {"frozen_numbers",
+          "constants of rank 0, which LibTorch's executor takes for numbers in + - * /",
+          {{"", "net.Numbers", {{"step", {}, "float64", kBuffer}}, R"(
+def forward(self, x):
+    return x + self.step, x - self.step, x * self.step, x / self.step, self.step + x
+)"}},
+          {{"x", "int32", {2, 3}, {4, 3}}},
+          true};
+}
+
 CheckpointSpec low_precision(std::string name, std::string dtype) {
   return {std::move(name),
           dtype + " weights and activations",
@@ -233,6 +244,7 @@ const std::vector<CheckpointSpec>& checkpoints() {
       views(),
       buffers(),
       frozen(),
+      frozen_numbers(),
       low_precision("half", "float16"),
       low_precision("bfloat16", "bfloat16"),
       dtypes(),

@@ -243,6 +243,10 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!schema.arguments()[i].is_out()) arguments.push_back(argument(inputs[i], integers));
   }
+  const auto& twin = info.functional->arguments();
+  for (size_t i = arguments.size(); i < twin.size(); ++i) {
+    arguments.push_back(argument(Val(twin[i].default_value().value())));
+  }
   for (const auto& cell : written) {
     current(cell);
     before_write(*cell);

@@ -84,6 +84,7 @@ class Interpreter {
     const c10::FunctionSchema* functional = nullptr;  // its twin that does not
     bool random = false;
     bool metadata_only = false;  // the result depends on shapes and dtypes alone
+    bool number = false;         // the executor takes the second argument, a constant, as a number
     bool composite = false;      // not lowered, but perhaps made of operators that are
   };
 

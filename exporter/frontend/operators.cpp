@@ -102,6 +102,25 @@ bool same_kinds(const torch::jit::Stack& stack,
   return true;
 }
 
+// Whether LibTorch's executor makes a number of the second argument, a constant tensor of rank 0
+// (its pass CanonicalizeOps). Numbers promote otherwise; traces have such tensors for `x + 3`.
+bool becomes_number(Node* node) {
+  if (!node->matches("aten::add(Tensor self, Tensor other, *, Scalar alpha) -> Tensor") &&
+      !node->matches("aten::sub(Tensor self, Tensor other, *, Scalar alpha) -> Tensor") &&
+      !node->matches("aten::mul(Tensor self, Tensor other) -> Tensor") &&
+      !node->matches("aten::div(Tensor self, Tensor other) -> Tensor")) {
+    return false;
+  }
+  const auto constant = torch::jit::toIValue(node->input(1));
+  return constant && constant->toTensor().defined() && constant->toTensor().dim() == 0;
+}
+
+at::Tensor number_of(const at::Tensor& tensor) {
+  at::Tensor number = c10::scalar_to_tensor(tensor.item());
+  number.unsafeGetTensorImpl()->set_wrapped_number(true);
+  return number;
+}
+
 bool is_number(const c10::IValue& value) {
   return value.isInt() || value.isDouble() || value.isBool() || value.isComplexDouble();
 }
@@ -134,6 +153,7 @@ const Interpreter::NodeInfo& Interpreter::info(Node* node) {
   if (info.functional != nullptr) info.schema = recorder_.schema(*info.functional);
   info.random = has_tag(*info.op, at::Tag::nondeterministic_seeded);
   info.metadata_only = is_metadata_only(schema.name());
+  info.number = becomes_number(node);
   const std::string key = key_of(schema);
   info.composite = info.written.empty() && !is_lowered_(key) && !is_quantized_operator(key) &&
                    is_composite(*info.op);
@@ -326,6 +346,12 @@ void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame
                             info.op->schema().name(), place_of(node, frame)));
   }
   if (!info.written.empty()) return run_write(node, info, inputs, frame);
+  if (info.number) {
+    const at::Tensor self = in_lane(inputs[0], 0).toTensor();
+    const at::Tensor other = in_lane(inputs[1], 0).toTensor();
+    const at::Tensor number = number_of(other);
+    if (at::result_type(self, number) != at::result_type(self, other)) inputs[1] = constant(number);
+  }
 
   const bool statistics = updates_statistics(info.op->schema(), inputs);
   if (statistics) before_statistics(inputs);

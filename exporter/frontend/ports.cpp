@@ -135,8 +135,9 @@ void Interpreter::add_ports(const Val& val, const std::string& name, std::vector
 // What a function returns: a single value has no name of its own.
 std::vector<Port> Interpreter::ports_of_result(const Val& returned, Known known_values) {
   const auto* list = get_if<ListVal>(returned);
+  const auto* value = known(returned);
   const bool single = get_if<TensorCell>(returned) || get_if<SymbolicNumber>(returned) ||
-                      (list && (*list)->sequence);
+                      (list && (*list)->sequence) || (value != nullptr && value->isScalar());
   std::vector<Port> ports;
   add_ports(returned, single ? "output" : "", ports, known_values);
   for (Port& port : ports) {

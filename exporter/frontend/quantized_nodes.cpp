@@ -121,6 +121,14 @@ void Interpreter::run_quantized(const NodeInfo& info, const std::vector<Val>& in
     cell->quantization = quantization_of_result(schema, inputs, *cell);
     quantizations.emplace(cell->value, cell->quantization);
   }
+  if (schema.name().starts_with("aten::_make_per_")) {  // its first argument is the integers
+    recorder_.emit({recorder_.schema(schema_of("aten::alias")),
+                    {argument(inputs[0])},
+                    std::move(values),
+                    origin_,
+                    {}});
+    return;
+  }
   const auto* steps = real_steps(key_of(schema));
   emit_quantizing({info.schema, {}, std::move(values), origin_, {}}, quantizations, [&](Op op) {
     if (steps != nullptr) return emit_steps(*steps, schema, inputs, op.outputs);

@@ -106,14 +106,32 @@ V leaky_relu(Call& c) {
   return where(self >= 0.0, self, Expr(c, c.scalar("negative_slope", self.dtype())) * self);
 }
 
+// The slopes of training mode, for elements that are not positive.
+Expr random_slope(Call& c, Expr self) {
+  return Expr(c, c.node("RandomUniformLike", {self},
+                        {attr("low", c.number("lower")), attr("high", c.number("upper"))}));
+}
+
 // aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.333, bool training=False,
 //    Generator? generator=None) -> Tensor
 // aten::rrelu_with_noise(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.333,
 //    bool training=False, Generator? generator=None) -> Tensor
 V rrelu(Call& c) {
   ignore_all_but(c, {"self", "lower", "upper", "training"});
-  if (c.boolean("training")) throw Unsupported{"random slopes of training mode"};
-  return leaky(c, (c.number("lower") + c.number("upper")) / 2.0);
+  if (!c.boolean("training")) return leaky(c, (c.number("lower") + c.number("upper")) / 2.0);
+  Expr self = operand(c, "self");
+  return result(c, where(self > 0.0, self, self * random_slope(c, self)));
+}
+
+// aten::rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125,
+//    Scalar upper=0.333, bool training=False, Generator? generator=None) -> (Tensor, Tensor)
+std::vector<V> rrelu_functional(Call& c) {
+  const V noise = c.tensor("noise");
+  if (!c.boolean("training")) return {rrelu(c), noise};
+  ignore_all_but(c, {"self", "noise", "lower", "upper", "training"});
+  Expr self = operand(c, "self");
+  Expr slope = where(self > 0.0, 1.0, random_slope(c, self));
+  return {result(c, self * slope), c.cast(slope, c.out_dtype(1))};
 }
 
 V prelu_of(Call& c, V self, V weight) {
@@ -274,6 +292,7 @@ constexpr Row kRows[] = {
     {"aten::relu6", relu6},
     {"aten::rrelu", rrelu},
     {"aten::rrelu_with_noise", rrelu},
+    {"aten::rrelu_with_noise_functional", rrelu_functional},
     {"aten::selu", selu},
     {"aten::silu", silu},
     {"aten::softmax.int", softmax<"Softmax">},

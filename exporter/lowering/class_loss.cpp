@@ -63,7 +63,10 @@ std::vector<V> nll_loss_forward(Call& c) {
   Expr self = operand(c, "self");
   V weight = class_weight(c);
   V loss = result(c, Expr(c, label_loss(c, "NegativeLogLikelihoodLoss", self, weight)));
-  if (reduction_of(c) == Reduction::none) return {loss, c.constant(0.0, c.out_dtype())};
+  // A single sample counts as its own mean.
+  if (reduction_of(c) == Reduction::none && c.rank(self) > 1) {
+    return {loss, c.constant(0.0, c.out_dtype())};
+  }
   V total = reduce(c, "ReduceSum", label_weights(c, self, weight), {}, false);
   return {loss, result(c, Expr(c, total))};
 }

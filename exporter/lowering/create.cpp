@@ -83,7 +83,8 @@ V arange_of(Call& c, bool has_start, bool has_step) {
   Expr end(c, c.scalar("end", dtype));
   Expr step(c, has_step ? c.scalar("step", dtype) : c.constant_int(1, dtype));
   if (integers) {
-    V range = c.node("Range", {start, end, step});
+    const V range = c.node("Range", {start, end, step});
+    if (c.out_rank() != 1) return c.cast(c.reshape(range, c.out_shape()), c.out_dtype());  // `out`
     return c.cast(c.typed(range, dtype, c.out_shape()), c.out_dtype());
   }
   Expr count = apply("Ceil", (end - start) / step);  // as PyTorch counts: in double, without drift

@@ -152,22 +152,40 @@ Expr threshold(Call& c, Matrix a, V values) {
   const int64_t last = c.rank(values) - 1;
   const auto tolerance = [&](const char* name, double otherwise) {
     if (c.is_none(name)) return Expr(c, c.constant(otherwise, DType::f64));
-    const V given = c.tensor(name, DType::f64);
+    const V given = c.tensor(name, DType::f64);  // or a number
     return Expr(c, c.unsqueeze(given, {c.rank(given)}));
   };
   const Dim rows = row_count(a), columns = column_count(a);
-  const double epsilon = c.out_dtype() == DType::f64 ? std::numeric_limits<double>::epsilon()
-                                                     : std::numeric_limits<float>::epsilon();
+  const double epsilon = c.dtype_of(c.value_of(c.argument_at(0))) == DType::f64
+                             ? std::numeric_limits<double>::epsilon()
+                             : std::numeric_limits<float>::epsilon();
   const bool is_default = c.is_none("rtol") && c.is_none("atol");
   if (is_default && (!is_static(rows) || !is_static(columns))) {
-    throw Unsupported{"a pseudo-inverse of a matrix whose size is dynamic"};
+    throw Unsupported{"the default tolerance of a matrix whose size is dynamic"};
   }
   const double relative = is_default ? epsilon * static_cast<double>(std::max(rows, columns)) : 0.0;
   Expr largest(c, reduce(c, "ReduceMax", values, {last}, true));
   return maximum(tolerance("atol", 0.0), tolerance("rtol", relative) * largest);
 }
 
+V matrix_rank_of(Call& c, Matrix a) {
+  if (c.boolean("hermitian")) a = symmetric(a, false);
+  const Expr values(c, svd(a).values);
+  const Expr counted = values > threshold(c, a, values);
+  return reduce(c, "ReduceSum", cast(counted, DType::i64), {c.rank(values) - 1}, false);
+}
+
+// aten::linalg_matrix_rank.atol_rtol_tensor(Tensor input, *, Tensor? atol=None,
+//     Tensor? rtol=None, bool hermitian=False) -> Tensor
+V matrix_rank(Call& c) { return matrix_rank_of(c, matrix_operand(c, "input")); }
+
+// aten::linalg_matrix_rank.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None,
+//     bool hermitian=False) -> Tensor
+V matrix_rank_float(Call& c) { return matrix_rank_of(c, matrix_operand(c, "self")); }
+
 // aten::linalg_pinv.atol_rtol_tensor(Tensor self, *, Tensor? atol=None, Tensor? rtol=None,
+//     bool hermitian=False) -> Tensor
+// aten::linalg_pinv.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None,
 //     bool hermitian=False) -> Tensor
 V pseudo_inverse(Call& c) {
   Matrix a = matrix_operand(c, "self");
@@ -189,6 +207,9 @@ constexpr Row kRows[] = {
     {"aten::geqrf", geqrf},
     {"aten::linalg_cholesky_ex", cholesky_ex},
     {"aten::linalg_householder_product", householder_product},
+    {"aten::linalg_matrix_rank.atol_rtol_float", matrix_rank_float},
+    {"aten::linalg_matrix_rank.atol_rtol_tensor", matrix_rank},
+    {"aten::linalg_pinv.atol_rtol_float", pseudo_inverse},
     {"aten::linalg_pinv.atol_rtol_tensor", pseudo_inverse},
     {"aten::linalg_qr", qr},
     {"aten::ormqr", ormqr},

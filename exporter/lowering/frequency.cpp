@@ -227,6 +227,16 @@ V rfftfreq(Call& c) {
   return frequencies(c, iota(c, count), n);
 }
 
+// Of half a spectrum, which is complex or, being real, taken for one.
+constexpr Row kOfHalf[] = {
+    {"aten::fft_hfft", irfft<one_axis, kForward>},
+    {"aten::fft_hfft2", irfft<many_axes, kForward>},
+    {"aten::fft_hfftn", irfft<many_axes, kForward>},
+    {"aten::fft_irfft", irfft<one_axis, kInverse>},
+    {"aten::fft_irfft2", irfft<many_axes, kInverse>},
+    {"aten::fft_irfftn", irfft<many_axes, kInverse>},
+};
+
 }  // namespace
 
 std::span<const Row> fourier_table() {
@@ -237,23 +247,17 @@ std::span<const Row> fourier_table() {
       {"aten::fft_fft", fft<one_axis, kForward>},
       {"aten::fft_fft2", fft<many_axes, kForward>},
       {"aten::fft_fftn", fft<many_axes, kForward>},
-      {"aten::fft_hfft", irfft<one_axis, kForward>},
-      {"aten::fft_hfft2", irfft<many_axes, kForward>},
-      {"aten::fft_hfftn", irfft<many_axes, kForward>},
       {"aten::fft_ifft", fft<one_axis, kInverse>},
       {"aten::fft_ifft2", fft<many_axes, kInverse>},
       {"aten::fft_ifftn", fft<many_axes, kInverse>},
       {"aten::fft_ihfft", ihfft<one_axis>},
       {"aten::fft_ihfft2", ihfft<many_axes>},
       {"aten::fft_ihfftn", ihfft<many_axes>},
-      {"aten::fft_irfft", irfft<one_axis, kInverse>},
-      {"aten::fft_irfft2", irfft<many_axes, kInverse>},
-      {"aten::fft_irfftn", irfft<many_axes, kInverse>},
       {"aten::fft_rfft", rfft<one_axis>},
       {"aten::fft_rfft2", rfft<many_axes>},
       {"aten::fft_rfftn", rfft<many_axes>},
   };
-  static const std::vector<Row> kAll = joined(kRows, spectrogram_rows());
+  static const std::vector<Row> kAll = joined(joined(kRows, kOfHalf), spectrogram_rows());
   return kAll;
 }
 
@@ -265,7 +269,7 @@ std::span<const Row> frequency_table() {
       {"aten::fft_rfftfreq", rfftfreq},
   };
   // stft makes real pairs where it is told to.
-  static const std::vector<Row> kAll = joined(kRows, spectrogram_rows());
+  static const std::vector<Row> kAll = joined(joined(kRows, kOfHalf), spectrogram_rows());
   return kAll;
 }
 

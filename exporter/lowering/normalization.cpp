@@ -198,20 +198,21 @@ std::vector<V> native_group_norm(Call& c) {
 // ------------------------------------------------------------------------------
 
 // |x|_p over all axes but `dim`, which keeps its place; over all of them if dim is -1.
-Expr norm_except(Call& c, V value, int64_t p, int64_t dim) {
+Expr norm_except(Call& c, V value, double p, int64_t dim) {
   const Expr x = cast(Expr(c, value), compute_dtype(c.dtype_of(value)));
   std::vector<int64_t> axes = axes_from(0, c.rank(value));
   if (dim != -1) axes.erase(axes.begin() + dim);
   const bool keep = dim != -1;
   if (p == 1 || p == 2) return Expr(c, reduce(c, p == 1 ? "ReduceL1" : "ReduceL2", x, axes, keep));
-  const double power_of = static_cast<double>(p);
-  const Expr sum(c, reduce(c, "ReduceSum", power(abs(x), power_of), axes, keep));
-  return power(sum, 1 / power_of);
+  if (std::isinf(p)) return Expr(c, reduce(c, "ReduceMax", abs(x), axes, keep));
+  const Expr sum(c, reduce(c, "ReduceSum", power(abs(x), p), axes, keep));
+  return power(sum, 1 / p);
 }
 
 // aten::norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor
 V norm_except_dim(Call& c) {
-  return result(c, norm_except(c, c.tensor("v"), c.integer("pow"), c.integer("dim")));
+  return result(
+      c, norm_except(c, c.tensor("v"), static_cast<double>(c.integer("pow")), c.integer("dim")));
 }
 
 // aten::_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor
@@ -232,8 +233,7 @@ std::vector<V> weight_norm_interface(Call& c) {
 V renorm(Call& c) {
   const V self = c.tensor("self");
   const double p = c.number("p"), maximum_norm = c.number("maxnorm");
-  if (p != std::floor(p) || std::isinf(p)) throw Unsupported{"renorm with a fractional norm"};
-  const Expr norm = norm_except(c, self, static_cast<int64_t>(p), c.axis("dim", c.rank(self)));
+  const Expr norm = norm_except(c, self, p, c.axis("dim", c.rank(self)));
   const Expr scale = where(norm > maximum_norm, maximum_norm / (norm + 1e-7), norm * 0 + 1);
   return result(c, cast(Expr(c, self), norm.dtype()) * scale);
 }

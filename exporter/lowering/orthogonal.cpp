@@ -38,8 +38,9 @@ constexpr Family kLegendre = {[](Expr x) { return x; },
 
 Expr polynomials(const Family& family, Expr x, Expr n) {
   Call& c = x.call();
+  // Where there is no n at all, the largest is the least of its dtype.
   const V largest = reduce(c, "ReduceMax", cast(n, DType::i64), {}, false);
-  const V count = c.node("Max", {c.sub(largest, c.constant_int(1)), c.constant_int(0)});
+  const V count = c.sub(c.node("Max", {largest, c.constant_int(1)}), c.constant_int(1));
   Expr zero = 0.0 * x + 0.0 * n, one = 1.0 + zero, first = family.first(x) + zero;
   Expr start = where(equal(n, 0.0), one, where(equal(n, 1.0), first, zero));
   const auto step = [&](V round, const auto& carried) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "exporter/lowering/call.h"
+#include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/spatial.h"
@@ -110,18 +111,25 @@ std::vector<V> max_pool_indices(Call& c) {
   return {c.cast(y[0], c.out_dtype()), want_indices ? y[1] : kOmitted};
 }
 
+// A quotient of integers with a divisor up to `most`, rounded to zero as they are divided: the
+// nearest other quotients are 1 / most away.
+Expr whole_average(Expr quotient, double most) {
+  return cast(truncate(quotient + sign(quotient) * (0.5 / most)), DType::i64);
+}
+
 V average(Call& c, int64_t spatial, std::optional<int64_t> divisor) {
   const Windows w = read_windows(c, spatial);
   const bool count_include_pad = c.boolean("count_include_pad");
   V x = with_batch(c, c.tensor("self"), spatial);
-  if (!is_floating(c.dtype_of(x))) throw Unsupported{"average of integers"};
+  const bool integers = !is_floating(c.dtype_of(x));
+  if (integers) x = c.cast(x, DType::f64);
+  const double volume = std::accumulate(w.kernel.begin(), w.kernel.end(), 1.0, std::multiplies());
   Attributes attributes;
   V y;
   if (divisor) {
     attributes = attributes_of(w, joined(w.padding, w.end()));
     attributes.push_back(attr("count_include_pad", true));
     y = run(c, "AveragePool", {x}, attributes);
-    const double volume = std::accumulate(w.kernel.begin(), w.kernel.end(), 1.0, std::multiplies());
     y = run(c, "Mul", {y, c.constant(volume / static_cast<double>(*divisor), c.dtype_of(y))});
   } else if (count_include_pad && w.has_extra()) {
     // The given padding counts, what ceil mode adds does not.
@@ -133,6 +141,7 @@ V average(Call& c, int64_t spatial, std::optional<int64_t> divisor) {
     attributes.push_back(attr("count_include_pad", count_include_pad));
     y = run(c, "AveragePool", {x}, attributes);
   }
+  if (integers) y = whole_average(Expr(c, y), divisor ? static_cast<double>(*divisor) : volume);
   return like_result(c, y, spatial);
 }
 
