@@ -102,6 +102,10 @@ bool same_kinds(const torch::jit::Stack& stack,
   return true;
 }
 
+bool holds_nested(const c10::IValue& value) {
+  return value.isTensor() && value.toTensor().defined() && value.toTensor().is_nested();
+}
+
 bool is_number(const c10::IValue& value) {
   return value.isInt() || value.isDouble() || value.isBool() || value.isComplexDouble();
 }
@@ -168,7 +172,19 @@ std::vector<std::vector<c10::IValue>> Interpreter::run_lanes(Node* node, const N
       for (const Val& input : inputs) adopt(input);
       return run_lanes(node, info, inputs, frame);
     }
+    if (!failure.empty() && are_what_ifs_from(lane)) {
+      // What the lanes before this one hold is written already.
+      for (auto& output : results) keep_real_lanes(output);
+      drop_what_ifs(fmt::format("{}: {}", place_of(node, frame), failure));
+      for (const Val& input : inputs) adopt(input);
+      return results;
+    }
     if (!failure.empty()) raise(failure);
+    if (std::any_of(stack.begin(), stack.end(), holds_nested)) {
+      throw Error(ErrorKind::unsupported,
+                  fmt::format("{} {}: ONNX has no nested tensors", key_of(info.op->schema()),
+                              place_of(node, frame)));
+    }
     for (size_t i = 0; i < results.size(); ++i) results[i].push_back(std::move(stack[i]));
   }
   return results;
@@ -320,11 +336,13 @@ bool from_weights(const Val& val) {
 
 void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame) {
   const NodeInfo& info = this->info(node);
-  if (std::any_of(inputs.begin(), inputs.end(), get_if<OptionalVal>)) {
-    throw Error(ErrorKind::unsupported,
-                fmt::format("{} {}: one of its arguments is None for some inputs only",
-                            info.op->schema().name(), place_of(node, frame)));
+  const auto optional = std::find_if(inputs.begin(), inputs.end(), get_if<OptionalVal>);
+  if (optional != inputs.end()) {
+    const auto index = static_cast<size_t>(optional - inputs.begin());
+    return run_with_optional(node, inputs, index, frame);
   }
+  if (run_nested(node, info, inputs, frame)) return;
+  if (squeeze_alike(node, info, inputs, frame)) return;
   if (!info.written.empty()) return run_write(node, info, inputs, frame);
 
   const bool statistics = updates_statistics(info.op->schema(), inputs);
