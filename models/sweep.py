@@ -27,6 +27,7 @@ import time
 import traceback
 import warnings
 
+import numpy as np
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -221,6 +222,18 @@ def flat(output) -> list[torch.Tensor]:
     return [t for value in (output.values() if isinstance(output, dict) else output) for t in flat(value)]
 
 
+def feed_of(name: str, value) -> dict[str, np.ndarray]:
+    """The inputs of the ONNX file that an argument is, by name."""
+    if isinstance(value, torch.Tensor):
+        return {name: value.numpy(force=True).copy()}
+    if isinstance(value, (bool, int, float)):
+        return {name: np.array(value)}
+    if value is None or isinstance(value, str):
+        return {}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {k: v for key, element in items for k, v in feed_of(f"{name}.{key}", element).items()}
+
+
 def compare(line: dict, path: str, tolerance=lambda dtype: (1e-3, 1e-4)) -> dict:
     """Numbers, dtypes and shapes of the exported file at each size. tolerance(dtype) is (relative, absolute), or None
     where numbers mean nothing."""
@@ -236,7 +249,7 @@ def compare(line: dict, path: str, tolerance=lambda dtype: (1e-3, 1e-4)) -> dict
         inputs = torch.load(file)
         if not isinstance(inputs, dict):
             inputs = dict(zip((a.name for a in module.forward.schema.arguments[1:]), inputs))
-        feed = {n: t.numpy(force=True).copy() for n, t in inputs.items() if n in wanted}
+        feed = {k: v for n, value in inputs.items() for k, v in feed_of(n, value).items() if k in wanted}
         with torch.no_grad():
             expected = flat(module(**inputs))
         actual = session.run(None, feed)

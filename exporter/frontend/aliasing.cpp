@@ -252,9 +252,10 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
     before_write(*cell);
   }
   const bool symbolic = info.random || std::any_of(inputs.begin(), inputs.end(), is_symbolic);
-  auto before = written[0]->lanes;  // their shapes, should they change
-  for (at::Tensor& lane : before) lane = lane.alias();
+  const auto hidden = std::make_shared<TensorCell>(*written[0]);  // its shape, should it change
+  for (at::Tensor& lane : hidden->lanes) lane = lane.alias();
   const auto lanes = run_lanes(node, info, inputs, frame);
+  adopt(Val(hidden));
 
   std::vector<ValueId> values;
   std::vector<Val> results;  // if it has some of its own
@@ -277,8 +278,6 @@ void Interpreter::run_write(Node* node, const NodeInfo& info, std::vector<Val>& 
                   [&](Op op) { recorder_.emit(std::move(op)); });
   values.erase(values.begin(), values.begin() + first_written);
   if (changes_shape_only(schema.name())) {
-    auto hidden = std::make_shared<TensorCell>(*written[0]);
-    hidden->lanes = before;
     change(written[0], values[0], symbolic, written[0]->version, true);
     written[0]->parent = hidden;
     written[0]->step = {info.schema, arguments, 0, 1, 0};

@@ -24,13 +24,38 @@ bool always_raises(const torch::jit::Block* block) {
 
 }  // namespace
 
-void Interpreter::walk_branch(const torch::jit::Block* block, Frame& frame, Branch& branch) {
+// While a branch is walked whose condition is whether something is given: what is given there is
+// not optional, what is not is None.
+class Interpreter::Refined {
+ public:
+  Refined(Frame& frame, const std::shared_ptr<SymbolicNumber>& condition, bool holds)
+      : frame_(frame) {
+    const bool negated = condition->negated_from != nullptr;
+    const auto& given = negated ? condition->negated_from : condition;
+    for (auto& [name, val] : frame.values) {
+      const auto* optional = get_if<OptionalVal>(val);
+      if (optional == nullptr || (*optional)->given != given || (*optional)->absent) continue;
+      before_.emplace_back(name, val);
+      val = holds != negated ? Val((*optional)->value) : Val(c10::IValue());
+    }
+  }
+  ~Refined() {
+    for (auto& [name, val] : before_) frame_.values[name] = std::move(val);
+  }
+  Refined(const Refined&) = delete;
+  Refined& operator=(const Refined&) = delete;
+
+ private:
+  Frame& frame_;
+  std::vector<std::pair<const torch::jit::Value*, Val>> before_;
+};
+
+void Interpreter::walk_branch(const BranchBody& body, Branch& branch) {
   Trial trial(*this, branch.block);
   try {
-    run_nodes(block, frame);
-    for (const auto* output : block->outputs()) {
-      branch.outputs.push_back(get(frame, output));
-      if (const auto* cell = get_if<TensorCell>(branch.outputs.back())) current(*cell);
+    branch.outputs = body();
+    for (const Val& output : branch.outputs) {
+      if (const auto* cell = get_if<TensorCell>(output)) current(*cell);
     }
     for (size_t i = 0; i < trial.journal().cells.size(); ++i) {
       if (trial.journal().cells[i].written) current(trial.journal().cells[i].cell);
@@ -106,23 +131,54 @@ void Interpreter::merge_effects(Merging& merging) {
 
 void Interpreter::run_if(Node* node, Frame& frame) {
   const Val condition = get(frame, node->input(0));
-  const auto take = [&](const torch::jit::Block* block) {
+  const auto walk = [&](size_t index) {
+    const torch::jit::Block* block = node->blocks()[index];
     run_nodes(block, frame);
-    for (size_t i = 0; i < block->outputs().size(); ++i) {
-      set(frame, node->output(i), get(frame, block->outputs()[i]));
-    }
+    std::vector<Val> outputs;
+    for (const auto* output : block->outputs()) outputs.push_back(get(frame, output));
+    return outputs;
   };
-  if (const auto* value = known(condition)) return take(node->blocks()[value->toBool() ? 0 : 1]);
-  for (size_t i = 0; i < 2; ++i) {
-    if (always_raises(node->blocks()[i])) return take(node->blocks()[1 - i]);
-  }
-
+  const auto leave = [&](const std::vector<Val>& outputs) {
+    for (size_t i = 0; i < outputs.size(); ++i) set(frame, node->output(i), outputs[i]);
+  };
+  if (const auto* value = known(condition)) return leave(walk(value->toBool() ? 0 : 1));
   const auto& symbol = std::get<std::shared_ptr<SymbolicNumber>>(condition);
+  const auto walk_refined = [&](size_t index) {
+    const Refined refined(frame, symbol, index == 0);
+    return walk(index);
+  };
+  for (size_t i = 0; i < 2; ++i) {
+    if (always_raises(node->blocks()[i])) return leave(walk_refined(1 - i));
+  }
+  leave(either(node, frame, symbol,
+               {[&] { return walk_refined(0); }, [&] { return walk_refined(1); }}));
+}
+
+void Interpreter::run_with_optional(Node* node, const std::vector<Val>& inputs, size_t index,
+                                    Frame& frame) {
+  const auto& optional = std::get<std::shared_ptr<OptionalVal>>(inputs[index]);
+  const auto run = [&](const Val& argument) {
+    std::vector<Val> decided = inputs;
+    decided[index] = argument;
+    run_operator(node, std::move(decided), frame);
+    std::vector<Val> outputs;
+    for (const auto* output : node->outputs()) outputs.push_back(get(frame, output));
+    return outputs;
+  };
+  const std::vector<Val> outputs =
+      either(node, frame, optional->given,
+             {[&] { return run(optional->value); }, [&] { return run(c10::IValue()); }});
+  for (size_t i = 0; i < outputs.size(); ++i) set(frame, node->output(i), outputs[i]);
+}
+
+std::vector<Val> Interpreter::either(Node* node, Frame& frame,
+                                     const std::shared_ptr<SymbolicNumber>& condition,
+                                     const std::array<BranchBody, 2>& bodies) {
   std::vector<bool> conditions;
-  for (const auto& lane : symbol->lanes) conditions.push_back(lane.toBool());
+  for (const auto& lane : condition->lanes) conditions.push_back(lane.toBool());
   const bool agree = std::equal(conditions.begin() + 1, conditions.end(), conditions.begin());
   Branch branches[2];
-  for (size_t i = 0; i < 2; ++i) walk_branch(node->blocks()[i], frame, branches[i]);
+  for (size_t i = 0; i < 2; ++i) walk_branch(bodies[i], branches[i]);
   const size_t taken = conditions[0] ? 0 : 1;
   const auto assume = [&](const std::string& why) {
     if (observing_ == 0) {
@@ -130,7 +186,7 @@ void Interpreter::run_if(Node* node, Frame& frame) {
           fmt::format("the condition {} is taken to be always {}, as in the examples: {}",
                       place_of(node, frame), taken == 0, why));
     }
-    take(node->blocks()[taken]);
+    return bodies[taken]();
   };
   if (branches[taken].failure) throw *branches[taken].failure;
   if (branches[1 - taken].failure) {
@@ -146,7 +202,7 @@ void Interpreter::run_if(Node* node, Frame& frame) {
   std::vector<Val> results;
   std::optional<std::string> problem;
   try {
-    for (size_t i = 0; i < node->outputs().size(); ++i) {
+    for (size_t i = 0; i < branches[0].outputs.size(); ++i) {
       results.push_back(merge(branches[0].outputs[i], branches[1].outputs[i], merging));
     }
     merge_effects(merging);
@@ -174,7 +230,7 @@ void Interpreter::run_if(Node* node, Frame& frame) {
   }
   if (!merging.pairs.empty()) {
     Op op{recorder_.schema("prim::If", {"condition"}),
-          {ValueRef{symbol->value}},
+          {ValueRef{condition->value}},
           merging.outputs,
           origin_of(node, frame),
           {}};
@@ -182,8 +238,8 @@ void Interpreter::run_if(Node* node, Frame& frame) {
     op.blocks.push_back(std::move(branches[1].block));
     recorder_.emit(std::move(op));
   }
-  for (size_t i = 0; i < results.size(); ++i) set(frame, node->output(i), results[i]);
   if (!merging.differing.empty() && observing_ == 0) add_other_path(merging);
+  return results;
 }
 
 // Values whose shape or length depends on the branch: from here on there is a world in which the

@@ -2,7 +2,9 @@
 
 #include <ATen/core/class_type.h>
 #include <fmt/format.h>
+#include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/frontend/resolver.h>
 #include <torch/csrc/jit/ir/constants.h>
 
 #include "exporter/error.h"
@@ -119,6 +121,16 @@ Val Interpreter::call_function(torch::jit::Function& function, std::vector<Val> 
   auto tuple = std::make_shared<TupleVal>();
   for (const auto* output : graph->outputs()) tuple->elements.push_back(get(frame, output));
   return tuple;
+}
+
+Val Interpreter::call_source(const std::string& source, std::vector<Val> arguments,
+                             const Frame& frame, const Source& callers) {
+  auto& unit = compiled_[source];
+  if (!unit) {
+    unit = std::make_shared<torch::jit::CompilationUnit>();
+    unit->define(std::nullopt, source, torch::jit::nativeResolver(), nullptr);
+  }
+  return call_function(*unit->get_functions().at(0), std::move(arguments), frame.scope, callers);
 }
 
 Val Interpreter::call_method(const Node* node, const std::string& name, std::vector<Val> arguments,

@@ -4,6 +4,8 @@
 //
 //   interpreter.cpp  frames, calls, scopes, structural (prim) nodes
 //   operators.cpp    nodes that LibTorch has an operator for
+//   nested.cpp       those on nested tensors
+//   squeeze.cpp      those whose rank depends on sizes
 //   decomposed.cpp   those that are walked as the operators they call
 //   custom_classes.cpp  methods of C++ classes
 //   aliasing.cpp     views and in-place updates made functional
@@ -20,6 +22,7 @@
 
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <array>
 #include <functional>
 #include <map>
 #include <set>
@@ -99,6 +102,9 @@ class Interpreter {
   // ---- interpreter.cpp ----
   Val call_function(torch::jit::Function& function, std::vector<Val> arguments, ScopeId scope,
                     const Source& callers);
+  // A function that is written here: TorchScript source.
+  Val call_source(const std::string& source, std::vector<Val> arguments, const Frame& frame,
+                  const Source& callers);
   Val call_method(const torch::jit::Node* node, const std::string& name, std::vector<Val> arguments,
                   Frame& frame);
   Val call_custom_class(const torch::jit::Node* node, const std::string& name,
@@ -107,7 +113,7 @@ class Interpreter {
   void run_node(torch::jit::Node* node, Frame& frame);
   const LastUses& last_uses_of(const torch::jit::Block* block);
   bool run_structural(torch::jit::Node* node, Frame& frame);
-  Val negated(const SymbolicNumber& number, OriginId origin);
+  Val negated(const std::shared_ptr<SymbolicNumber>& number, OriginId origin);
   Val constant(const c10::IValue& value);
   Val attribute(const std::shared_ptr<ModuleRef>& module, const std::string& name);
   Val attribute(const Attributes::key_type& slot);  // without the path of what it may be
@@ -162,6 +168,18 @@ class Interpreter {
   std::vector<Argument> arguments(const std::vector<Val>& vals, bool integers = false);
   std::shared_ptr<TensorCell> new_tensor(std::vector<at::Tensor> lanes, bool symbolic,
                                          bool from_weights);
+
+  // ---- squeeze.cpp ----
+  // False if the operator is none, or takes the same dimensions away in all lanes anyway.
+  bool squeeze_alike(torch::jit::Node* node, const NodeInfo& info, const std::vector<Val>& inputs,
+                     Frame& frame);
+
+  // ---- nested.cpp ----
+  // False if the operator has nothing to do with nested tensors.
+  bool run_nested(torch::jit::Node* node, const NodeInfo& info, const std::vector<Val>& inputs,
+                  Frame& frame);
+  Val run_nested_layer(torch::jit::Node* node, const NodeInfo& info, std::vector<Val> inputs,
+                       Frame& frame);
 
   // ---- decomposed.cpp ----
   // Walks what the operator calls instead of it; false, with nothing changed that counts, if it has
@@ -261,6 +279,8 @@ class Interpreter {
   bool is_what_if(size_t lane) const {
     return world_tree_.kind(worlds_->ids[lane]) != WorldKind::real;
   }
+  bool are_what_ifs_from(size_t lane) const;  // that one and all after it
+  void keep_real_lanes(std::vector<c10::IValue>& results) const;
   void drop_what_ifs(const std::string& why);
   // Makes the results of operators that find something in data differ in size in a what-if world.
   void vary_found(const c10::FunctionSchema& schema, std::vector<Val>& inputs,
@@ -270,11 +290,20 @@ class Interpreter {
   struct Observation;  // loops.cpp
 
   // ---- branches.cpp ----
-  struct Branch;   // merging.h
-  struct Merging;  // the same
+  struct Branch;                                         // merging.h
+  struct Merging;                                        // the same
+  using BranchBody = std::function<std::vector<Val>()>;  // walks it and gives what it leaves
+  class Refined;
   void run_if(torch::jit::Node* node, Frame& frame);
+  // What one or the other leaves, for a node that depends on a condition: then, else.
+  std::vector<Val> either(torch::jit::Node* node, Frame& frame,
+                          const std::shared_ptr<SymbolicNumber>& condition,
+                          const std::array<BranchBody, 2>& bodies);
+  // Runs an operator that has an argument which is None for some inputs only.
+  void run_with_optional(torch::jit::Node* node, const std::vector<Val>& inputs, size_t index,
+                         Frame& frame);
   void add_other_path(const Merging& merging);
-  void walk_branch(const torch::jit::Block* block, Frame& frame, Branch& branch);
+  void walk_branch(const BranchBody& body, Branch& branch);
   void merge_effects(Merging& merging);
 
   // ---- merging.cpp ----
@@ -327,6 +356,7 @@ class Interpreter {
   std::unordered_map<const torch::jit::Block*, LastUses> last_uses_;
   std::unordered_map<const torch::jit::Node*, Val> constants_;
   std::unordered_map<TensorId, std::shared_ptr<TensorCell>> weights_;
+  // By source.
   std::unordered_map<std::string, std::shared_ptr<torch::jit::CompilationUnit>> compiled_;
   std::unordered_map<const c10::ivalue::Object*, PackedVals> packed_;
   Quantization chosen_;  // by the round trip emitted last

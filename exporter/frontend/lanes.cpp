@@ -124,6 +124,17 @@ void Interpreter::adopt(const Val& val) {
   }
 }
 
+bool Interpreter::are_what_ifs_from(size_t lane) const {
+  while (lane < lanes_ && is_what_if(lane)) ++lane;
+  return lane == lanes_;
+}
+
+void Interpreter::keep_real_lanes(std::vector<c10::IValue>& results) const {
+  for (size_t lane = results.size(); lane-- > 0;) {
+    if (is_what_if(lane)) results.erase(results.begin() + static_cast<std::ptrdiff_t>(lane));
+  }
+}
+
 void Interpreter::drop_what_ifs(const std::string& why) {
   WorldSet left;
   for (size_t lane = 0; lane < lanes_; ++lane) {

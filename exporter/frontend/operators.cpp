@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "exporter/error.h"
+#include "exporter/frontend/constant_numbers.h"
 #include "exporter/frontend/decomposition.h"
 #include "exporter/frontend/functional_twin.h"
 #include "exporter/frontend/interpreter.h"
@@ -102,23 +103,8 @@ bool same_kinds(const torch::jit::Stack& stack,
   return true;
 }
 
-// Whether LibTorch's executor makes a number of the second argument, a constant tensor of rank 0
-// (its pass CanonicalizeOps). Numbers promote otherwise; traces have such tensors for `x + 3`.
-bool becomes_number(Node* node) {
-  if (!node->matches("aten::add(Tensor self, Tensor other, *, Scalar alpha) -> Tensor") &&
-      !node->matches("aten::sub(Tensor self, Tensor other, *, Scalar alpha) -> Tensor") &&
-      !node->matches("aten::mul(Tensor self, Tensor other) -> Tensor") &&
-      !node->matches("aten::div(Tensor self, Tensor other) -> Tensor")) {
-    return false;
-  }
-  const auto constant = torch::jit::toIValue(node->input(1));
-  return constant && constant->toTensor().defined() && constant->toTensor().dim() == 0;
-}
-
-at::Tensor number_of(const at::Tensor& tensor) {
-  at::Tensor number = c10::scalar_to_tensor(tensor.item());
-  number.unsafeGetTensorImpl()->set_wrapped_number(true);
-  return number;
+bool holds_nested(const c10::IValue& value) {
+  return value.isTensor() && value.toTensor().defined() && value.toTensor().is_nested();
 }
 
 bool is_number(const c10::IValue& value) {
@@ -188,7 +174,19 @@ std::vector<std::vector<c10::IValue>> Interpreter::run_lanes(Node* node, const N
       for (const Val& input : inputs) adopt(input);
       return run_lanes(node, info, inputs, frame);
     }
+    if (!failure.empty() && are_what_ifs_from(lane)) {
+      // What the lanes before this one hold is written already.
+      for (auto& output : results) keep_real_lanes(output);
+      drop_what_ifs(fmt::format("{}: {}", place_of(node, frame), failure));
+      for (const Val& input : inputs) adopt(input);
+      return results;
+    }
     if (!failure.empty()) raise(failure);
+    if (std::any_of(stack.begin(), stack.end(), holds_nested)) {
+      throw Error(ErrorKind::unsupported,
+                  fmt::format("{} {}: ONNX has no nested tensors", key_of(info.op->schema()),
+                              place_of(node, frame)));
+    }
     for (size_t i = 0; i < results.size(); ++i) results[i].push_back(std::move(stack[i]));
   }
   return results;
@@ -340,11 +338,13 @@ bool from_weights(const Val& val) {
 
 void Interpreter::run_operator(Node* node, std::vector<Val> inputs, Frame& frame) {
   const NodeInfo& info = this->info(node);
-  if (std::any_of(inputs.begin(), inputs.end(), get_if<OptionalVal>)) {
-    throw Error(ErrorKind::unsupported,
-                fmt::format("{} {}: one of its arguments is None for some inputs only",
-                            info.op->schema().name(), place_of(node, frame)));
+  const auto optional = std::find_if(inputs.begin(), inputs.end(), get_if<OptionalVal>);
+  if (optional != inputs.end()) {
+    const auto index = static_cast<size_t>(optional - inputs.begin());
+    return run_with_optional(node, inputs, index, frame);
   }
+  if (run_nested(node, info, inputs, frame)) return;
+  if (squeeze_alike(node, info, inputs, frame)) return;
   if (!info.written.empty()) return run_write(node, info, inputs, frame);
   if (info.number) {
     const at::Tensor self = in_lane(inputs[0], 0).toTensor();

@@ -1,8 +1,6 @@
 // Lists whose length depends on the inputs, or of which an element is picked by a number that does:
 // sequences of the program. What changes one gives a new sequence there.
 #include <fmt/format.h>
-#include <torch/csrc/jit/api/compilation_unit.h>
-#include <torch/csrc/jit/frontend/resolver.h>
 
 #include "exporter/error.h"
 #include "exporter/frontend/interpreter.h"
@@ -47,8 +45,7 @@ Val Interpreter::change_sequence(Node* node, const std::shared_ptr<ListVal>& lis
   const bool gives_element = !returned.empty() && !returned[0].isList();
   std::vector<ValueId> outputs{changed->value};
   const Val element = gives_element ? result(returned, true, false, false, outputs) : Val();
-  recorder_.emit(
-      {recorder_.schema(info.op->schema()), arguments(inputs), outputs, origin_, {}});
+  recorder_.emit({recorder_.schema(info.op->schema()), arguments(inputs), outputs, origin_, {}});
   list->sequence = std::move(changed);
   return gives_element ? element : inputs[0];
 }
@@ -83,13 +80,7 @@ void Interpreter::unpack_sequence(Node* node, Frame& frame) {
 Val Interpreter::to_list(const Val& tensor, const c10::TypePtr& type, Frame& frame,
                          const Source& callers) {
   const auto call = [&](const std::string& body) {
-    auto& unit = compiled_[body];
-    if (!unit) {
-      unit = std::make_shared<torch::jit::CompilationUnit>();
-      unit->define(std::nullopt, "def tolist(x: Tensor):\n" + body, torch::jit::nativeResolver(),
-                   nullptr);
-    }
-    return call_function(unit->get_function("tolist"), {tensor}, frame.scope, callers);
+    return call_source("def tolist(x: Tensor):\n" + body, {tensor}, frame, callers);
   };
   if (type->kind() != c10::TypeKind::ListType) {
     return call(fmt::format("  return {}(x)\n", type->annotation_str()));

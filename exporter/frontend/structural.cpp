@@ -196,7 +196,7 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
         const Val val = in(i);
         const auto* optional = get_if<OptionalVal>(val);
         if (!optional || !is_none(in(1 - i))) continue;
-        return out(is ? negated(*(*optional)->given, origin_of(node, frame)) : (*optional)->given);
+        return out(is ? negated((*optional)->given, origin_of(node, frame)) : (*optional)->given);
       }
       return out(c10::IValue(same_object(in(0), in(1)) == is));
     }
@@ -235,13 +235,14 @@ bool Interpreter::run_structural(Node* node, Frame& frame) {
   }
 }
 
-Val Interpreter::negated(const SymbolicNumber& number, OriginId origin) {
+Val Interpreter::negated(const std::shared_ptr<SymbolicNumber>& number, OriginId origin) {
   auto result = std::make_shared<SymbolicNumber>();
-  for (const c10::IValue& lane : number.lanes) result->lanes.emplace_back(!lane.toBool());
-  result->worlds = number.worlds;
+  for (const c10::IValue& lane : number->lanes) result->lanes.emplace_back(!lane.toBool());
+  result->worlds = number->worlds;
+  result->negated_from = number;
   result->value = recorder_.number_value(result->lanes);
   recorder_.emit({recorder_.schema("aten::__not__", {"self"}),
-                  {ValueRef{number.value}},
+                  {ValueRef{number->value}},
                   {result->value},
                   origin,
                   {}});

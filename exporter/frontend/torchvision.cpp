@@ -106,6 +106,115 @@ at::Tensor roi_align(const at::Tensor& input, const at::Tensor& rois, double sca
   return output.to(input.scalar_type());
 }
 
+// roi_align with bins that each look at channels of their own: [K, C / bins, height, width], and
+// the channel of each bin.
+std::tuple<at::Tensor, at::Tensor> own_channels(const at::Tensor& bins) {
+  const int64_t height = bins.size(2), width = bins.size(3), count = height * width;
+  TORCH_CHECK(bins.size(1) % count == 0, "the channels should be a multiple of the bins");
+  const int64_t outputs = bins.size(1) / count;
+  const std::vector<int64_t> shape{bins.size(0), outputs, height, width};
+  const at::Tensor channel = at::arange(bins.size(1), at::kInt).view({1, outputs, height, width});
+  const at::Tensor own = bins.reshape({-1, outputs, count, count}).diagonal(0, 2, 3);
+  return {own.reshape(shape), channel.expand(shape).contiguous()};
+}
+
+std::tuple<at::Tensor, at::Tensor> ps_roi_align(const at::Tensor& input, const at::Tensor& rois,
+                                                double scale, int64_t height, int64_t width,
+                                                int64_t sampling_ratio) {
+  return own_channels(roi_align(input, rois, scale, height, width, sampling_ratio, true));
+}
+
+// The whole pixels of a bin along one axis: [first, last).
+struct Pixels {
+  int64_t first, last;
+
+  // `closed`: the region ends after the pixel `to`, and pixels up to `size` count; otherwise, as
+  // torchvision has it, it ends before, and the last pixel never counts.
+  Pixels(double from, double to, double scale, int64_t bin, int64_t bins, int64_t size,
+         bool closed) {
+    const auto start = static_cast<int64_t>(std::round(from * scale));
+    const auto end = static_cast<int64_t>(std::round(to * scale));
+    const int64_t length = std::max<int64_t>(end - start + (closed ? 1 : 0), 1);
+    const float step = static_cast<float>(length) / static_cast<float>(bins);
+    const int64_t most = closed ? size : size - 1;
+    first = start + static_cast<int64_t>(std::floor(static_cast<float>(bin) * step));
+    last = start + static_cast<int64_t>(std::ceil(static_cast<float>(bin + 1) * step));
+    first = std::clamp<int64_t>(first, 0, most);
+    last = std::clamp<int64_t>(last, 0, most);
+  }
+};
+
+// `pool` of the pixels [C, height, width] of each bin, 0 where there are none: [K, C, bins, bins].
+at::Tensor pool_bins(const at::Tensor& input, const at::Tensor& rois, double scale, int64_t height,
+                     int64_t width, bool closed, at::Tensor (*pool)(const at::Tensor&)) {
+  TORCH_CHECK(rois.dim() == 2 && rois.size(1) == 5, "rois should be [K, 5]");
+  TORCH_CHECK(input.dim() == 4, "input should be [N, C, H, W]");
+  const at::Tensor regions = rois.to(at::kDouble).contiguous();
+  const auto region = regions.accessor<double, 2>();
+  at::Tensor output = at::zeros({rois.size(0), input.size(1), height, width}, input.options());
+  for (int64_t i = 0; i < rois.size(0) * height * width; ++i) {
+    const int64_t k = i / (height * width), row = i / width % height, column = i % width;
+    const Pixels y(region[k][2], region[k][4], scale, row, height, input.size(2), closed);
+    const Pixels x(region[k][1], region[k][3], scale, column, width, input.size(3), closed);
+    if (y.last <= y.first || x.last <= x.first) continue;
+    const at::Tensor pixels = input[static_cast<int64_t>(region[k][0])]
+                                  .slice(1, y.first, y.last)
+                                  .slice(2, x.first, x.last);
+    output.select(0, k).select(1, row).select(1, column).copy_(pool(pixels));
+  }
+  return output;
+}
+
+std::tuple<at::Tensor, at::Tensor> ps_roi_pool(const at::Tensor& input, const at::Tensor& rois,
+                                               double scale, int64_t height, int64_t width) {
+  return own_channels(
+      pool_bins(input, rois, scale, height, width, false, [](const at::Tensor& pixels) {
+        return pixels.mean(at::IntArrayRef{1, 2});
+      }));
+}
+
+// The second result, where the largest pixels are, is for training alone.
+std::tuple<at::Tensor, at::Tensor> roi_pool(const at::Tensor& input, const at::Tensor& rois,
+                                            double scale, int64_t height, int64_t width) {
+  const at::Tensor output =
+      pool_bins(input, rois, scale, height, width, true, [](const at::Tensor& pixels) {
+        return pixels.amax(at::IntArrayRef{1, 2});
+      });
+  return {output, at::zeros(output.sizes(), at::kInt)};
+}
+
+// Convolution of pixels that are displaced, each by its own offset (y, x) [N, groups * kernel * 2,
+// height, width], and weighted by a mask.
+at::Tensor deform_conv2d(const at::Tensor& input, const at::Tensor& weight,
+                         const at::Tensor& offset, const at::Tensor& mask, const at::Tensor& bias,
+                         int64_t stride_h, int64_t stride_w, int64_t pad_h, int64_t pad_w,
+                         int64_t dilation_h, int64_t dilation_w, int64_t groups,
+                         int64_t offset_groups, bool use_mask) {
+  const int64_t batch = input.size(0), channels = input.size(1), kernel_w = weight.size(3);
+  const int64_t kernel = weight.size(2) * kernel_w, h = offset.size(2), w = offset.size(3);
+  TORCH_CHECK(offset.size(1) == 2 * kernel * offset_groups,
+              "offset should have two channels for each place of the kernel");
+  const at::Tensor moved = offset.view({batch * offset_groups, kernel, 2, h, w});
+  const auto options = input.options();
+  const at::Tensor place = at::arange(kernel, at::kLong).view({-1, 1, 1});
+  const at::Tensor row = at::arange(h, at::kLong).view({-1, 1}) * stride_h - pad_h +
+                         place.floor_divide(kernel_w) * dilation_h;
+  const at::Tensor column = at::arange(w, at::kLong).view({1, -1}) * stride_w - pad_w +
+                            place.remainder(kernel_w) * dilation_w;
+  const at::Tensor y = (moved.select(2, 0) + row) * 2 + 1,
+                   x = (moved.select(2, 1) + column) * 2 + 1;
+  const at::Tensor grid =
+      at::stack({x / input.size(3) - 1, y / input.size(2) - 1}, -1).flatten(1, 2).to(options);
+  at::Tensor pixels = at::grid_sampler(
+      input.reshape({batch * offset_groups, -1, input.size(2), input.size(3)}), grid, 0, 0, false);
+  if (use_mask) pixels = pixels * mask.reshape({batch * offset_groups, 1, kernel * h, w});
+  pixels = pixels.reshape({batch, channels, kernel, h * w});
+  const at::Tensor sums =
+      at::conv2d(pixels, weight.flatten(2).unsqueeze(-1), bias, at::IntArrayRef{1, 1},
+                 at::IntArrayRef{0, 0}, at::IntArrayRef{1, 1}, groups);
+  return sums.reshape({batch, weight.size(0), h, w});
+}
+
 bool is_registered(const char* name) {
   return c10::Dispatcher::singleton().findSchema({name, ""}).has_value();
 }
@@ -121,6 +230,23 @@ void register_torchvision() {
       "roi_align(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, "
       "SymInt pooled_width, int sampling_ratio, bool aligned) -> Tensor",
       &roi_align);
+  library.def(
+      "ps_roi_align(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, "
+      "SymInt pooled_width, int sampling_ratio) -> (Tensor, Tensor)",
+      &ps_roi_align);
+  library.def(
+      "ps_roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, "
+      "SymInt pooled_width) -> (Tensor, Tensor)",
+      &ps_roi_pool);
+  library.def(
+      "roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, "
+      "SymInt pooled_width) -> (Tensor, Tensor)",
+      &roi_pool);
+  library.def(
+      "deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, "
+      "SymInt stride_h, SymInt stride_w, SymInt pad_h, SymInt pad_w, SymInt dilation_h, "
+      "SymInt dilation_w, SymInt groups, SymInt offset_groups, bool use_mask) -> Tensor",
+      &deform_conv2d);
 }
 
 }  // namespace modelexport::frontend

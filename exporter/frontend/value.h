@@ -70,12 +70,15 @@ struct TensorCell {
   // Of a quantised tensor, which the program has as its integers. Null if it is not always the
   // same.
   std::shared_ptr<const Quantization> quantization;
+  // Of a nested tensor, which is held padded: where it has elements, a mask [batch, length].
+  std::shared_ptr<TensorCell> present;
 };
 
 struct SymbolicNumber {
   ValueId value = kNone;
   std::vector<c10::IValue> lanes;  // int, float or bool
   Worlds worlds;
+  std::shared_ptr<SymbolicNumber> negated_from;  // a bool that is `not` this one; may be null
 };
 
 struct SymbolicSequence {  // a list whose length depends on the inputs

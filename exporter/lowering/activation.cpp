@@ -58,24 +58,21 @@ V hardswish(Call& c) {
 }
 
 // scale * (x, or alpha * (exp(input_scale * x) - 1) below 0)
-Expr elu_formula(Expr x, double alpha, double scale, double input_scale) {
-  Expr below = scale * alpha * expm1(minimum(x, 0.0) * input_scale);
-  return where(x > 0.0, scale * x, below);
+Expr elu_formula(Expr x, Expr alpha, Expr scale, Expr input_scale) {
+  Expr inner = minimum(x, 0.0);
+  if (!is(input_scale, 1.0)) inner = inner * input_scale;
+  Expr below = scale * alpha * expm1(inner);
+  return where(x > 0.0, is(scale, 1.0) ? x : scale * x, below);
 }
 
 // aten::elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor
 V elu(Call& c) {
-  const double scale = c.number("scale"), input_scale = c.number("input_scale");
-  if (!c.is_known("alpha")) {
-    Expr x = operand(c, "self"), alpha(c, c.scalar("alpha", x.dtype()));
-    Expr below = alpha * expm1(minimum(x, 0.0) * input_scale);
-    return result(c, scale * where(x > 0.0, x, below));
+  Expr x = operand(c, "self"), alpha = number(c, "alpha", x.dtype());
+  Expr scale = number(c, "scale", x.dtype()), input_scale = number(c, "input_scale", x.dtype());
+  if (is_double(c) || !alpha.is_number() || !is(scale, 1.0) || !is(input_scale, 1.0)) {
+    return result(c, elu_formula(x, alpha, scale, input_scale));
   }
-  const double alpha = c.number("alpha");
-  if (is_double(c) || scale != 1.0 || input_scale != 1.0) {
-    return result(c, elu_formula(operand(c, "self"), alpha, scale, input_scale));
-  }
-  return run(c, "Elu", {c.tensor("self", c.out_dtype())}, {attr("alpha", alpha)});
+  return run(c, "Elu", {c.tensor("self", c.out_dtype())}, {attr("alpha", alpha.number())});
 }
 
 // aten::selu(Tensor self) -> Tensor
@@ -87,29 +84,27 @@ V selu(Call& c) {
 
 // aten::celu(Tensor self, Scalar alpha=1.) -> Tensor
 V celu(Call& c) {
-  const double alpha = c.number("alpha");
-  if (is_double(c)) return elu_formula(operand(c, "self"), alpha, 1.0, 1.0 / alpha);
-  return run(c, "Celu", {c.tensor("self", c.out_dtype())}, {attr("alpha", alpha)});
+  Expr x = operand(c, "self"), alpha = number(c, "alpha", x.dtype());
+  if (is_double(c) || !alpha.is_number()) {
+    return result(c, elu_formula(x, alpha, 1.0, 1.0 / alpha));
+  }
+  return run(c, "Celu", {c.tensor("self", c.out_dtype())}, {attr("alpha", alpha.number())});
 }
 
 // x where it is not below 0, otherwise slope * x.
-V leaky(Call& c, double slope) {
+V leaky(Call& c, Expr slope) {
   Expr self(c, c.tensor("self", c.out_dtype()));
-  if (is_double(c)) return where(self >= 0.0, self, slope * self);
-  return run(c, "LeakyRelu", {self}, {attr("alpha", slope)});
+  if (is_double(c) || !slope.is_number()) return where(self >= 0.0, self, slope * self);
+  return run(c, "LeakyRelu", {self}, {attr("alpha", slope.number())});
 }
 
 // aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor
-V leaky_relu(Call& c) {
-  if (c.is_known("negative_slope")) return leaky(c, c.number("negative_slope"));
-  Expr self(c, c.tensor("self", c.out_dtype()));
-  return where(self >= 0.0, self, Expr(c, c.scalar("negative_slope", self.dtype())) * self);
-}
+V leaky_relu(Call& c) { return leaky(c, number(c, "negative_slope", c.out_dtype())); }
 
 // The slopes of training mode, for elements that are not positive.
 Expr random_slope(Call& c, Expr self) {
-  return Expr(c, c.node("RandomUniformLike", {self},
-                        {attr("low", c.number("lower")), attr("high", c.number("upper"))}));
+  Expr lower = number(c, "lower", self.dtype()), upper = number(c, "upper", self.dtype());
+  return lower + (upper - lower) * Expr(c, c.node("RandomUniformLike", {self}));
 }
 
 // aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.333, bool training=False,
@@ -118,7 +113,8 @@ Expr random_slope(Call& c, Expr self) {
 //    bool training=False, Generator? generator=None) -> Tensor
 V rrelu(Call& c) {
   ignore_all_but(c, {"self", "lower", "upper", "training"});
-  if (!c.boolean("training")) return leaky(c, (c.number("lower") + c.number("upper")) / 2.0);
+  Expr lower = number(c, "lower", c.out_dtype()), upper = number(c, "upper", c.out_dtype());
+  if (!c.boolean("training")) return leaky(c, (lower + upper) / 2.0);
   Expr self = operand(c, "self");
   return result(c, where(self > 0.0, self, self * random_slope(c, self)));
 }
@@ -189,11 +185,12 @@ V mish(Call& c) {
 // aten::softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor
 V softplus_of(Call& c) {
   Expr x(c, c.tensor("self", c.out_dtype()));
-  const double beta = c.number("beta"), limit = c.number("threshold");
-  Expr scaled = beta == 1.0 ? x : x * beta;
-  Expr soft = beta == 1.0 ? softplus(scaled) : softplus(scaled) / beta;
+  Expr beta = number(c, "beta", x.dtype()), limit = number(c, "threshold", x.dtype());
+  Expr scaled = is(beta, 1.0) ? x : x * beta;
+  Expr soft = is(beta, 1.0) ? softplus(scaled) : softplus(scaled) / beta;
   // Above 20 the two agree to the last digit of a float.
-  return limit >= 20.0 && !is_double(c) ? soft : where(scaled > limit, x, soft);
+  const bool agree = limit.is_number() && limit.number() >= 20.0 && !is_double(c);
+  return agree ? soft : where(scaled > limit, x, soft);
 }
 
 // aten::log_sigmoid(Tensor self) -> Tensor
@@ -208,8 +205,8 @@ std::vector<V> log_sigmoid_forward(Call& c) {
 // aten::softshrink(Tensor self, Scalar lambd=0.5) -> Tensor
 V softshrink(Call& c) {
   Expr x(c, c.tensor("self", c.out_dtype()));
-  const double lambda = c.number("lambd");
-  V min = c.constant(-lambda, x.dtype()), max = c.constant(lambda, x.dtype());
+  Expr max(c, c.scalar("lambd", x.dtype()));
+  V min = c.is_known("lambd") ? c.constant(-c.number("lambd"), x.dtype()) : V(-max);
   return x - Expr(c, run(c, "Clip", {x, min, max}));
 }
 
@@ -225,8 +222,7 @@ V glu(Call& c) {
   Attributes attributes{attr("axis", c.axis("dim", c.rank(self)))};
   if (c.opset() >= 18) attributes.push_back(attr("num_outputs", 2));
   const std::vector<V> halves = c.nodes("Split", {self}, 2, std::move(attributes));
-  const V gate = c.typed(halves[1], c.out_dtype(), c.out_shape());
-  return Expr(c, c.typed(halves[0], c.out_dtype(), c.out_shape())) * sigmoid(Expr(c, gate));
+  return Expr(c, halves[0]) * sigmoid(Expr(c, halves[1]));
 }
 
 // ---- softmax -----------------------------------------------------------------------------------

@@ -126,12 +126,20 @@ V repeat_heads(Call& c, V x, V query) {
 // Arguments that all operators have.
 Attention attention_of(Call& c) {
   if (c.number("dropout_p") != 0) throw Unsupported{"dropout"};
-  return {.query = c.tensor("query"),
+  V query = c.tensor("query");
+  std::optional<double> scale;
+  if (!c.is_none("scale") && !c.is_known("scale")) {
+    query = run(c, "Mul", {query, c.scalar("scale", c.dtype_of(query))});
+    scale = 1;
+  } else {
+    scale = c.optional_number("scale");
+  }
+  return {.query = query,
           .key = c.tensor("key"),
           .value = c.tensor("value"),
           .mask = kOmitted,
           .is_causal = c.boolean("is_causal"),
-          .scale = c.optional_number("scale")};
+          .scale = scale};
 }
 
 void share_heads(Call& c, Attention& attention) {

@@ -44,7 +44,7 @@ Normalized normalize_with_batch_statistics(Call& c) {
   const Expr mean(c, reduce(c, "ReduceMean", x, others, true));
   const Expr centred = x - mean;
   const Expr variance(c, reduce(c, "ReduceMean", centred * centred, others, true));
-  const Expr reciprocal = apply("Reciprocal", sqrt(variance + c.number("eps")));
+  const Expr reciprocal = apply("Reciprocal", sqrt(variance + number(c, "eps", x.dtype())));
   const std::vector<int64_t> spatial = axes_from(1, c.rank(input) - 2);
   Expr y = centred * reciprocal;
   for (const char* name : {"weight", "bias"}) {
@@ -92,9 +92,8 @@ std::vector<V> updated_statistics(Call& c, V mean, V variance) {
   others.erase(others.begin() + 1);
   const Expr count = reduced_count(c, x, others, x.dtype());
   const Expr unbiased = Expr(c, variance) * count / (count - 1.0);
-  const double momentum = c.number("momentum");
   const auto moved = [&](const char* name, Expr now) {
-    const Expr before(c, c.tensor(name));
+    const Expr before(c, c.tensor(name)), momentum = number(c, "momentum", before.dtype());
     return V((1.0 - momentum) * before + momentum * cast(now, before.dtype()));
   };
   return {moved("running_mean", Expr(c, mean)), moved("running_var", unbiased)};

@@ -199,7 +199,10 @@ double Call::number(std::string_view name) {
   return graph::to_double(one(known_numbers(builder_, argument(name), name), name));
 }
 
-bool Call::boolean(std::string_view name) { return number(name) != 0; }
+bool Call::boolean(std::string_view name) {
+  decide(name, 2);
+  return number(name) != 0;
+}
 
 std::string Call::text(std::string_view name) {
   const Argument& value = argument(name);
@@ -249,12 +252,30 @@ std::optional<DType> Call::optional_dtype(std::string_view name) {
   return is_none(name) ? std::nullopt : std::optional(dtype(name));
 }
 
+void Call::decide(std::string_view name, int64_t count) {
+  const std::vector<Argument> given = elements(argument(name));
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (is_known_argument(builder_, given[i])) continue;
+    const modelexport::Value& value = program_.values[std::get<ValueRef>(given[i]).id];
+    const bool is_number = value.kind == Kind::tensor && value.shape.empty();  // no list
+    if (is_number) throw Undecided{depends_on_inputs(name), std::string(name), i, count};
+  }
+}
+
+int64_t Call::integer_modulo(std::string_view name, int64_t count) {
+  decide(name, count);
+  const int64_t value = integer(name) % count;
+  return value < 0 ? value + count : value;
+}
+
 int64_t Call::axis(std::string_view name, int64_t rank) {
+  decide(name, std::max<int64_t>(rank, 1));
   const int64_t axis = integer(name);
   return axis < 0 ? axis + std::max<int64_t>(rank, 1) : axis;
 }
 
 std::vector<int64_t> Call::axes(std::string_view name, int64_t rank) {
+  decide(name, std::max<int64_t>(rank, 1));
   std::vector<int64_t> axes = optional_integers(name).value_or(std::vector<int64_t>{});
   for (int64_t& axis : axes) {
     if (axis < 0) axis += std::max<int64_t>(rank, 1);
@@ -267,6 +288,13 @@ std::vector<int64_t> Call::axes(std::string_view name, int64_t rank) {
 V Call::scalar(std::string_view name, DType dtype) {
   V value = cast(tensor(name), dtype);
   return has_shape(value) && rank(value) > 0 ? reshape(value, {}) : value;
+}
+
+V Call::number_list(std::string_view name, DType dtype) {
+  std::vector<V> numbers;
+  for (const Argument& element : elements(argument(name)))
+    numbers.push_back(reshape(cast(value_of(element), dtype), {1}));
+  return numbers.empty() ? constant_tensor(dtype, {0}, "") : concat(numbers, 0);
 }
 
 Shape Call::dims(std::string_view name) {

@@ -7,11 +7,12 @@
 //     return c.node("Softplus", {x});
 //   }
 //
-// Rules: every schema argument is read, or named in ignore(); reading one that the schema lacks is a
-// defect (internal error). What cannot be lowered throws Unsupported. dtype, rank and shape of inputs
-// and outputs are observed ones (see program.h), so a lowering never computes type promotion: it
-// casts its inputs to what the operator computes in, usually c.out_dtype(). Nodes get their origin
-// from the call; lowerings never name, tag or log. Results returned are given the observed type.
+// Rules: every schema argument is read, or named in ignore(); reading one that the schema lacks is
+// a defect (internal error). What cannot be lowered throws Unsupported. dtype, rank and shape of
+// inputs and outputs are observed ones (see program.h), so a lowering never computes type
+// promotion: it casts its inputs to what the operator computes in, usually c.out_dtype(). Nodes get
+// their origin from the call; lowerings never name, tag or log. Results returned are given the
+// observed type.
 #pragma once
 
 #include <initializer_list>
@@ -33,6 +34,15 @@ struct Unsupported {
   std::string reason;
 };
 
+// The same, of an argument (or an element of it, if it is a list) that depends on the inputs and is
+// one of 0, 1, ..., count - 1, negative ones counting from the end; or a bool. The driver lowers
+// the call once for each of them (cases.h).
+struct Undecided : Unsupported {
+  std::string argument;
+  size_t element = 0;
+  int64_t count = 0;
+};
+
 // A value of the graph under construction.
 struct V {
   ValueId id = kNone;  // kNone: an omitted optional input
@@ -49,7 +59,8 @@ graph::Attribute attr(std::string_view name, const char* value);
 graph::Attribute attr(std::string_view name, std::string value);
 graph::Attribute attr(std::string_view name, std::vector<int64_t> value);
 graph::Attribute attr(std::string_view name, std::vector<float> value);
-graph::Attribute attr(std::string_view name, DType value);  // as TensorProto.DataType ("to", "dtype")
+graph::Attribute attr(std::string_view name,
+                      DType value);  // as TensorProto.DataType ("to", "dtype")
 
 class Call {
  public:
@@ -61,9 +72,9 @@ class Call {
 
   bool is_complex(std::string_view name);  // a tensor or number, or one in the list
 
-  V tensor(std::string_view name);               // Tensor; a number becomes a rank-0 tensor
-  V tensor(std::string_view name, DType dtype);  // the same, cast if need be
-  V optional_tensor(std::string_view name);      // kOmitted if None
+  V tensor(std::string_view name);                // Tensor; a number becomes a rank-0 tensor
+  V tensor(std::string_view name, DType dtype);   // the same, cast if need be
+  V optional_tensor(std::string_view name);       // kOmitted if None
   std::vector<V> tensors(std::string_view name);  // Tensor[] and Tensor?[] (kOmitted for None)
 
   // Known values. A number that depends on the inputs but was the same in all examples and whose
@@ -80,15 +91,19 @@ class Call {
   DType dtype(std::string_view name);                          // ScalarType
   std::optional<DType> optional_dtype(std::string_view name);  // ScalarType?
 
-  // A dimension argument, made non-negative for a tensor of that rank (rank 0 counts as 1).
+  // A number modulo `count`: Undecided, not Unsupported, where it depends on the inputs.
+  int64_t integer_modulo(std::string_view name, int64_t count);
+  // A dimension argument, made non-negative for a tensor of that rank (rank 0 counts as 1). They
+  // and booleans may be Undecided.
   int64_t axis(std::string_view name, int64_t rank);
   std::vector<int64_t> axes(std::string_view name, int64_t rank);  // int[]; None or [] gives []
 
   // Numbers that may depend on the inputs.
-  V scalar(std::string_view name, DType dtype);  // rank 0
-  V int_list(std::string_view name);             // int[] (or int) as a 1-D int64 tensor
-  Shape dims(std::string_view name);             // int[]/int as Dims; Unsupported where an element
-                                                 // has no Value::size
+  V scalar(std::string_view name, DType dtype);       // rank 0
+  V int_list(std::string_view name);                  // int[] (or int) as a 1-D int64 tensor
+  V number_list(std::string_view name, DType dtype);  // float[] of known length as a 1-D tensor
+  Shape dims(std::string_view name);  // int[]/int as Dims; Unsupported where an element
+                                      // has no Value::size
 
   void ignore(std::initializer_list<std::string_view> names);
 
@@ -120,12 +135,12 @@ class Call {
   V typed(V value, DType dtype);
   V typed(V value, DType dtype, Shape shape);
 
-  V constant(double value, DType dtype);        // rank 0; value is converted, saturating for infinities
+  V constant(double value, DType dtype);  // rank 0; value is converted, saturating for infinities
   V constant_int(int64_t value, DType dtype = DType::i64);
-  V constant_ints(const std::vector<int64_t>& values);  // 1-D int64
+  V constant_ints(const std::vector<int64_t>& values);                           // 1-D int64
   V constant_tensor(DType dtype, std::vector<int64_t> dims, std::string bytes);  // little-endian
 
-  V cast(V value, DType dtype);  // nothing if it has that dtype already
+  V cast(V value, DType dtype);            // nothing if it has that dtype already
   V reshape(V value, const Shape& shape);  // symbols allowed; emits the shortest form that is right
   V reshape_to(V value, V shape);          // shape: 1-D int64
   V flatten_to_1d(V value);
@@ -138,9 +153,9 @@ class Call {
   V gather(V value, V indices, int64_t axis);
   V where(V condition, V then_value, V else_value);
 
-  V size_of(V value, int64_t axis);      // 1-D int64 of one element
-  V shape_vector(const Shape& shape);    // 1-D int64; symbols are taken from where they are cheapest
-  V shape_of(V value);                   // 1-D int64: shape_vector of the known shape, or Shape
+  V size_of(V value, int64_t axis);    // 1-D int64 of one element
+  V shape_vector(const Shape& shape);  // 1-D int64; symbols are taken from where they are cheapest
+  V shape_of(V value);                 // 1-D int64: shape_vector of the known shape, or Shape
 
   // Arithmetic sugar: both sides must have the same dtype.
   V add(V a, V b);
@@ -164,6 +179,7 @@ class Call {
 
  private:
   const Argument& argument(std::string_view name);
+  void decide(std::string_view name, int64_t count);  // throws Undecided if it must be
   Builder& builder_;
   const Program& program_;
   const Op& op_;

@@ -28,9 +28,15 @@ V label_loss(Call& c, std::string_view op_type, V scores, V weight) {
     scores = c.unsqueeze(scores, {0});
     target = c.rank(target) == 0 ? c.unsqueeze(target, {0}) : target;
   }
-  V loss =
-      run(c, op_type, {scores, target, weight},
-          {attr("reduction", name_of(reduction)), attr("ignore_index", c.integer("ignore_index"))});
+  constexpr int64_t kNoClass = -1;
+  const bool is_known = c.is_known("ignore_index");
+  if (!is_known) {
+    Expr labels(c, target), ignored(c, c.scalar("ignore_index", DType::i64));
+    target = where(equal(labels, ignored), Expr(c, c.constant_int(kNoClass)), labels);
+  }
+  const int64_t ignored = is_known ? c.integer("ignore_index") : kNoClass;
+  V loss = run(c, op_type, {scores, target, weight},
+               {attr("reduction", name_of(reduction)), attr("ignore_index", ignored)});
   const DType dtype = c.dtype_of(scores);
   if (reduction != Reduction::none) return c.typed(loss, dtype, {});
   return c.out_rank() == 0 ? c.squeeze(c.typed(loss, dtype, {1}), {0})
@@ -51,7 +57,7 @@ V nll_loss(Call& c) {
 Expr label_weights(Call& c, Expr scores, V weight) {
   V target = c.tensor("target", DType::i64);
   Expr labels(c, target);
-  Expr counted = !equal(labels, Expr(c, c.constant_int(c.integer("ignore_index"))));
+  Expr counted = !equal(labels, Expr(c, c.scalar("ignore_index", DType::i64)));
   if (weight == kOmitted) return cast(counted, scores.dtype());
   V safe = where(counted, labels, Expr(c, c.constant_int(0)));
   return where(counted, Expr(c, c.gather(weight, safe, 0)), 0.0);
@@ -87,11 +93,11 @@ Expr class_sum(Call& c, Expr logs, V weight) {
 }
 
 // Cross entropy with probabilities as target: its mean is per sample, whatever the weights.
-V soft_cross_entropy(Call& c, Expr logs, V weight, double smoothing) {
+V soft_cross_entropy(Call& c, Expr logs, V weight, Expr smoothing) {
   c.ignore({"ignore_index"});
   Expr target = operand(c, "target");
   const int64_t axis = class_axis(c, logs);
-  if (smoothing > 0.0) {
+  if (!is(smoothing, 0.0)) {
     Expr classes = cast(Expr(c, c.reshape(c.size_of(logs, axis), {})), logs.dtype());
     target = target * (1.0 - smoothing) + smoothing / classes;
   }
@@ -99,7 +105,7 @@ V soft_cross_entropy(Call& c, Expr logs, V weight, double smoothing) {
 }
 
 // The loss of labels mixed with that of the uniform distribution.
-V smoothed_cross_entropy(Call& c, Expr logs, V weight, double smoothing) {
+V smoothed_cross_entropy(Call& c, Expr logs, V weight, Expr smoothing) {
   Expr hard(c, label_loss(c, "NegativeLogLikelihoodLoss", logs, weight));
   const Reduction reduction = reduction_of(c);
   Expr weights = label_weights(c, logs, weight);
@@ -119,9 +125,9 @@ V smoothed_cross_entropy(Call& c, Expr logs, V weight, double smoothing) {
 V cross_entropy_loss(Call& c) {
   Expr self = operand(c, "self");
   V weight = class_weight(c);
-  const double smoothing = c.number("label_smoothing");
+  Expr smoothing = number(c, "label_smoothing", self.dtype());
   const bool labels = !is_floating(c.dtype_of(c.tensor("target")));
-  if (labels && smoothing == 0.0) {
+  if (labels && is(smoothing, 0.0)) {
     return result(c, Expr(c, label_loss(c, "SoftmaxCrossEntropyLoss", self, weight)));
   }
   Expr logs(c, run(c, "LogSoftmax", {self}, {attr("axis", class_axis(c, self))}));
@@ -152,9 +158,9 @@ V multi_margin_loss(Call& c) {
     target = c.reshape(target, {1});
   const int64_t axis = c.rank(self) - 1;
   Expr right(c, c.node("GatherElements", {self, target}, {attr("axis", axis)}));
-  Expr losses = maximum(c.number("margin") - right + self, 0.0);
-  const double p = c.number("p");
-  if (p == 2.0) losses = losses * losses;
+  Expr losses = maximum(number(c, "margin", self.dtype()) - right + self, 0.0);
+  Expr p = number(c, "p", self.dtype());  // 1 or 2
+  if (!is(p, 1.0)) losses = is(p, 2.0) ? losses * losses : power(losses, p);
   if (!c.is_none("weight")) losses = losses * Expr(c, c.gather(operand(c, "weight"), target, 0));
   Expr own = equal(class_indices(c, self), Expr(c, target));
   return reduced(c, class_mean(c, where(own, 0.0, losses)));

@@ -86,7 +86,7 @@ Expr close(Call& c) {
   const DType dtype = is_floating(pair.a.dtype()) ? compute_dtype(pair.a.dtype()) : DType::f64;
   Expr a = cast(pair.a, dtype), b = cast(pair.b, dtype);
   Expr error = abs(a - b);
-  Expr within = error <= abs(b * c.number("rtol")) + c.number("atol");
+  Expr within = error <= abs(b * number(c, "rtol", dtype)) + number(c, "atol", dtype);
   Expr close = equal(a, b) | (within & (error < std::numeric_limits<double>::infinity()));
   return c.boolean("equal_nan") ? close | (is_nan(a) & is_nan(b)) : close;
 }

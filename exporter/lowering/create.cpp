@@ -126,7 +126,7 @@ V linspace(Call& c) {
 //    ScalarType? dtype=None...) -> Tensor
 V logspace(Call& c) {
   ignore_options(c);
-  return result(c, power(c.number("base"), evenly_spaced(c)));
+  return result(c, power(number(c, "base", DType::f64), evenly_spaced(c)));
 }
 
 // aten::tril(Tensor self, SymInt diagonal=0) -> Tensor, and triu
@@ -183,8 +183,8 @@ V hamming_window(Call& c) {
   ignore_options(c);
   V length = c.scalar("window_length", DType::i64);
   const bool periodic = Arguments < 2 || c.boolean("periodic");
-  const double alpha = Arguments < 3 ? 0.54 : c.number("alpha");
-  const double beta = Arguments < 4 ? 0.46 : c.number("beta");
+  Expr alpha = Arguments < 3 ? Expr(0.54) : number(c, "alpha", DType::f64);
+  Expr beta = Arguments < 4 ? Expr(0.46) : number(c, "beta", DType::f64);
   Expr size = cast(Expr(c, length), DType::f64);
   Expr angle = indices(c, length, DType::f64) * (2.0 * M_PI) / (periodic ? size : size - 1.0);
   return result(c, alpha - beta * cos(angle));

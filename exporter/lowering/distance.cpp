@@ -11,7 +11,7 @@
 namespace modelexport::lowering {
 namespace {
 
-V norm(Call& c, V x, double p, int64_t axis, bool keepdim) {
+V norm(Call& c, V x, Expr p, int64_t axis, bool keepdim) {
   return vector_norm(Expr(c, x), p, {axis}, keepdim);
 }
 
@@ -19,7 +19,7 @@ V norm(Call& c, V x, double p, int64_t axis, bool keepdim) {
 // ----------------------------------------------------------------------------------
 
 // Distances of each row of `a` from each row of `b`: [..., rows of a, rows of b].
-V all_distances(Call& c, V a, V b, double p) {
+V all_distances(Call& c, V a, V b, Expr p) {
   const int64_t last = std::max(c.rank(a), c.rank(b)) - 1;
   const V from = c.unsqueeze(a, {c.rank(a) - 1}), to = c.unsqueeze(b, {c.rank(b) - 2});
   const V difference = run(c, "Sub", {from, to});
@@ -30,11 +30,11 @@ V all_distances(Call& c, V a, V b, double p) {
 // aten::_cdist_forward(Tensor x1, Tensor x2, float p, int? compute_mode) -> Tensor
 V cdist(Call& c) {
   c.ignore({"compute_mode"});
-  return all_distances(c, c.tensor("x1"), c.tensor("x2"), c.number("p"));
+  return all_distances(c, c.tensor("x1"), c.tensor("x2"), number(c, "p", c.out_dtype()));
 }
 
 // aten::_euclidean_dist(Tensor x1, Tensor x2) -> Tensor
-V euclidean_dist(Call& c) { return all_distances(c, c.tensor("x1"), c.tensor("x2"), 2); }
+V euclidean_dist(Call& c) { return all_distances(c, c.tensor("x1"), c.tensor("x2"), 2.0); }
 
 // aten::pdist(Tensor self, float p=2.) -> Tensor
 V pdist(Call& c) {
@@ -45,7 +45,7 @@ V pdist(Call& c) {
   const V to = c.gather(x, c.gather(pairs, c.constant_int(1), 1), 0);
   const Shape shape{c.out_shape()[0], c.shape(x)[1]};
   const V differences = c.typed(run(c, "Sub", {from, to}), c.dtype_of(x), shape);
-  return norm(c, differences, c.number("p"), 1, false);
+  return norm(c, differences, number(c, "p", c.out_dtype()), 1, false);
 }
 
 // ---- of vectors at the same place
@@ -57,9 +57,9 @@ V pairwise_distance(Call& c) {
   const DType dtype = c.out_dtype();
   const V a = c.tensor("x1", dtype), b = c.tensor("x2", dtype);
   const V difference = run(c, "Sub", {a, b});
-  const V moved = run(c, "Add", {difference, c.constant(c.number("eps"), dtype)});
+  const V moved = run(c, "Add", {difference, c.scalar("eps", dtype)});
   const int64_t last = std::max(c.rank(a), c.rank(b)) - 1;
-  return norm(c, moved, c.number("p"), last, c.boolean("keepdim"));
+  return norm(c, moved, number(c, "p", dtype), last, c.boolean("keepdim"));
 }
 
 // aten::cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor
@@ -70,10 +70,10 @@ V cosine_similarity(Call& c) {
   const std::optional<Shape> shape = broadcast(c.shape(a), c.shape(b));
   if (!shape) throw Unsupported{"tensors whose sizes depend differently on the inputs"};
   const int64_t axis = c.axis("dim", std::ssize(*shape));
-  const V eps = c.constant(c.number("eps"), dtype);
+  const V eps = c.scalar("eps", dtype);
   const auto unit = [&](V x) {
     x = expand(c, x, *shape);
-    return run(c, "Div", {x, run(c, "Max", {norm(c, x, 2, axis, true), eps})});
+    return run(c, "Div", {x, run(c, "Max", {norm(c, x, 2.0, axis, true), eps})});
   };
   return reduce(c, "ReduceSum", run(c, "Mul", {unit(a), unit(b)}), {axis}, false);
 }

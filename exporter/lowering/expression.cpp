@@ -14,6 +14,8 @@ Expr like(Expr x, Expr other) {
   return Expr(other.call(), other.call().constant(x.number(), other.dtype()));
 }
 
+bool are_numbers(Expr a, Expr b) { return a.is_number() && b.is_number(); }
+
 // ONNX Runtime has no double kernel for Atan, so the float one is refined by one Newton step, for
 // arguments in [-1, 1], where that is well conditioned.
 Expr double_atan(Expr x) {
@@ -36,6 +38,16 @@ Expr operand(Call& c, std::string_view name) {
 
 V result(Call& c, Expr x) { return c.cast(x, c.out_dtype()); }
 
+Expr number(Call& c, std::string_view name, DType dtype) {
+  return c.is_known(name) ? Expr(c.number(name)) : Expr(c, c.scalar(name, dtype));
+}
+
+Expr number(Call& c, std::string_view name, DType dtype, double otherwise) {
+  return c.is_none(name) ? Expr(otherwise) : number(c, name, dtype);
+}
+
+bool is(Expr x, double number) { return x.is_number() && x.number() == number; }
+
 Expr cast(Expr x, DType dtype) { return Expr(x.call(), x.call().cast(x, dtype)); }
 
 Expr apply(std::string_view op_type, Expr a) { return Expr(a.call(), run(a.call(), op_type, {a})); }
@@ -45,11 +57,19 @@ Expr apply(std::string_view op_type, Expr a, Expr b) {
   return Expr(left.call(), run(left.call(), op_type, {left, right}));
 }
 
-Expr operator+(Expr a, Expr b) { return apply("Add", a, b); }
-Expr operator-(Expr a, Expr b) { return apply("Sub", a, b); }
-Expr operator*(Expr a, Expr b) { return apply("Mul", a, b); }
-Expr operator/(Expr a, Expr b) { return apply("Div", a, b); }
-Expr operator-(Expr a) { return apply("Neg", a); }
+Expr operator+(Expr a, Expr b) {
+  return are_numbers(a, b) ? Expr(a.number() + b.number()) : apply("Add", a, b);
+}
+Expr operator-(Expr a, Expr b) {
+  return are_numbers(a, b) ? Expr(a.number() - b.number()) : apply("Sub", a, b);
+}
+Expr operator*(Expr a, Expr b) {
+  return are_numbers(a, b) ? Expr(a.number() * b.number()) : apply("Mul", a, b);
+}
+Expr operator/(Expr a, Expr b) {
+  return are_numbers(a, b) ? Expr(a.number() / b.number()) : apply("Div", a, b);
+}
+Expr operator-(Expr a) { return a.is_number() ? Expr(-a.number()) : apply("Neg", a); }
 
 Expr operator<(Expr a, Expr b) { return apply("Less", a, b); }
 Expr operator<=(Expr a, Expr b) { return apply("LessOrEqual", a, b); }

@@ -3,8 +3,9 @@
 //   Expr x = operand(c, "self");
 //   return result(c, x * tanh(log(1 + exp(x))));
 //
-// A number takes the dtype of the expression it is combined with. Every node goes through run(), so
-// formulas hold for all dtypes. Both sides of an operator must have the same dtype.
+// A number takes the dtype of the expression it is combined with; two numbers give one. Every node
+// goes through run(), so formulas hold for all dtypes. Both sides of an operator must have the same
+// dtype.
 #pragma once
 
 #include <string_view>
@@ -38,6 +39,11 @@ V result(Call& c, Expr x);
 
 // The dtype PyTorch's kernels compute in for operands of `dtype`.
 DType compute_dtype(DType dtype);
+
+// A number: known, or one of `dtype` that depends on the inputs. `otherwise` is for None.
+Expr number(Call& c, std::string_view name, DType dtype);
+Expr number(Call& c, std::string_view name, DType dtype, double otherwise);
+bool is(Expr x, double number);  // known, and that one
 
 Expr cast(Expr x, DType dtype);
 Expr apply(std::string_view op_type, Expr a);

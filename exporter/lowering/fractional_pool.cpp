@@ -76,7 +76,11 @@ std::vector<V> fractional_max_pool(Call& c) {
     outs.push_back(axis.out);
   }
   const Shape windows{shape[0], shape[1], outputs, elements};
-  const Expr samples(c, c.tensor("random_samples", compute_dtype(c.dtype_of(x))));
+  Expr samples(c, c.tensor("random_samples", compute_dtype(c.dtype_of(x))));
+  if (c.shape(samples)[0] != shape[0]) {  // there may be more than are needed
+    const V all = c.constant_ints({0});
+    samples = Expr(c, c.node("Slice", {samples, all, c.size_of(x, 0), all}));
+  }
   const V places = c.reshape(plane_positions(c, samples, axes), windows);
   const V flat = c.reshape(places, {shape[0], shape[1], outputs * elements});
   const V found = c.node("GatherElements", {c.reshape(x, plane), flat}, {attr("axis", 2)});

@@ -72,8 +72,29 @@ V true_positions(Call& c, V mask) {
   return c.transpose(c.typed(found, DType::i64), {1, 0});
 }
 
-V diagonal_positions(Call& c, V x, int64_t offset) {
-  const int64_t row = std::max<int64_t>(-offset, 0), column = std::max<int64_t>(offset, 0);
+V not_negative(Call& c, V sizes) {
+  std::optional<std::vector<int64_t>> known = c.known_integers(sizes);
+  if (!known) return c.node("Max", {sizes, c.constant_int(0)});
+  for (int64_t& size : *known) size = std::max<int64_t>(size, 0);
+  return c.constant_ints(*known);
+}
+
+V negated(Call& c, V sizes) {
+  std::optional<std::vector<int64_t>> known = c.known_integers(sizes);
+  if (!known) return c.node("Neg", {sizes});
+  for (int64_t& size : *known) size = -size;
+  return c.constant_ints(*known);
+}
+
+V diagonal_positions(Call& c, V x, V offset) {
+  const V start = concat_sizes(c, {not_negative(c, negated(c, offset)), not_negative(c, offset)});
+  const auto known = c.known_integers(start);
+  if (!known) {
+    const V left = c.sub(c.slice(c.shape_of(x), 0, 0, 2), start);
+    const V length = c.node("ReduceMin", {left}, {attr("keepdims", 0)});
+    return c.add(c.unsqueeze(iota(c, not_negative(c, length)), {1}), start);
+  }
+  const int64_t row = known->at(0), column = known->at(1);
   const Dim rows = c.shape(x)[0], columns = c.shape(x)[1];
   V along;
   if (is_static(rows) && is_static(columns)) {
@@ -83,7 +104,7 @@ V diagonal_positions(Call& c, V x, int64_t offset) {
     const V right = c.sub(size_number(c, x, 1), c.constant_int(column));
     along = iota(c, c.node("Max", {c.node("Min", {below, right}), c.constant_int(0)}));
   }
-  return c.add(c.unsqueeze(along, {1}), c.constant_ints({row, column}));
+  return c.add(c.unsqueeze(along, {1}), start);
 }
 
 V strided_positions(Call& c) {

@@ -28,9 +28,13 @@ V iota(Call& c, V x, int64_t axis);
 // Where `mask` is not zero, in row-major order: int64 [found, rank]. The rank is at least 1.
 V true_positions(Call& c, V mask);
 
-// (row, column) of each element of the diagonal `offset` of the matrices that axes 0 and 1 of `x`
-// span: int64 [length, 2].
-V diagonal_positions(Call& c, V x, int64_t offset);
+// Sizes with 0 in place of what is negative, and of the opposite sign.
+V not_negative(Call& c, V sizes);
+V negated(Call& c, V sizes);
+
+// (row, column) of each element of the diagonal `offset` (1-D int64 of one element) of the matrices
+// that axes 0 and 1 of `x` span: int64 [length, 2].
+V diagonal_positions(Call& c, V x, V offset);
 
 // For as_strided and its inverse: where in the storage the elements of the view lie, in its shape.
 V strided_positions(Call& c);

@@ -23,15 +23,15 @@ V l1_loss(Call& c) { return reduced(c, abs(operand(c, "self") - operand(c, "targ
 // aten::smooth_l1_loss(Tensor self, Tensor target, int reduction=1, float beta=1.) -> Tensor
 V smooth_l1_loss(Call& c) {
   Expr z = abs(operand(c, "self") - operand(c, "target"));
-  const double beta = c.number("beta");
-  if (beta == 0.0) return reduced(c, z);
+  Expr beta = number(c, "beta", z.dtype());
+  if (is(beta, 0.0)) return reduced(c, z);
   return reduced(c, where(z < beta, z * z * (0.5 / beta), z - 0.5 * beta));
 }
 
 // aten::huber_loss(Tensor self, Tensor target, int reduction=1, float delta=1.) -> Tensor
 V huber_loss(Call& c) {
   Expr z = abs(operand(c, "self") - operand(c, "target"));
-  const double delta = c.number("delta");
+  Expr delta = number(c, "delta", z.dtype());
   return reduced(c, where(z <= delta, 0.5 * z * z, delta * (z - 0.5 * delta)));
 }
 
@@ -73,7 +73,7 @@ V kl_div(Call& c) {
 //    int reduction) -> Tensor
 V poisson_nll_loss(Call& c) {
   Expr x = operand(c, "input"), target = operand(c, "target");
-  const double eps = c.number("eps");
+  Expr eps = number(c, "eps", x.dtype());
   Expr losses = c.boolean("log_input") ? exp(x) - target * x : x - target * log(x + eps);
   if (c.boolean("full")) {  // Stirling's approximation of log(target!)
     Expr stirling = target * log(target) - target + 0.5 * log(2.0 * std::numbers::pi * target);
@@ -92,7 +92,7 @@ V soft_margin_loss(Call& c) {
 //    int reduction=1) -> Tensor
 V hinge_embedding_loss(Call& c) {
   Expr x = operand(c, "self"), target = operand(c, "target");
-  Expr beyond = maximum(c.number("margin") - x, 0.0);
+  Expr beyond = maximum(number(c, "margin", x.dtype()) - x, 0.0);
   Expr apart = where(equal(target, 1.0), 0.0, beyond);
   return reduced(c, apart + where(equal(target, -1.0), 0.0, x));
 }
@@ -101,7 +101,8 @@ V hinge_embedding_loss(Call& c) {
 //    int reduction=1) -> Tensor
 V margin_ranking_loss(Call& c) {
   Expr difference = operand(c, "input1") - operand(c, "input2");
-  return reduced(c, maximum(c.number("margin") - operand(c, "target") * difference, 0.0));
+  Expr margin = number(c, "margin", difference.dtype());
+  return reduced(c, maximum(margin - operand(c, "target") * difference, 0.0));
 }
 
 // aten::cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.,
@@ -114,7 +115,8 @@ V cosine_embedding_loss(Call& c) {
   constexpr double kEpsilon = 1e-12;
   Expr lengths = sqrt((product(a, a) + kEpsilon) * (product(b, b) + kEpsilon));
   Expr cosine = product(a, b) / lengths;
-  Expr apart = where(equal(target, -1.0), maximum(cosine - c.number("margin"), 0.0), 0.0);
+  Expr beyond = maximum(cosine - number(c, "margin", cosine.dtype()), 0.0);
+  Expr apart = where(equal(target, -1.0), beyond, 0.0);
   return reduced(c, where(equal(target, 1.0), 1.0 - cosine, apart));
 }
 
@@ -123,14 +125,16 @@ V cosine_embedding_loss(Call& c) {
 V triplet_margin_loss(Call& c) {
   Expr anchor = operand(c, "anchor"), positive = operand(c, "positive");
   Expr negative = operand(c, "negative");
-  const double p = c.number("p"), eps = c.number("eps");
+  const DType dtype = anchor.dtype();
+  Expr p = number(c, "p", dtype), eps = number(c, "eps", dtype),
+       margin = number(c, "margin", dtype);
   const auto distance = [&](Expr a, Expr b) {
     Expr difference = a - b + eps;
     return vector_norm(difference, p, {c.rank(difference) - 1}, false);
   };
   Expr far = distance(anchor, negative);
   if (c.boolean("swap")) far = minimum(far, distance(positive, negative));
-  return reduced(c, maximum(c.number("margin") + distance(anchor, positive) - far, 0.0));
+  return reduced(c, maximum(margin + distance(anchor, positive) - far, 0.0));
 }
 
 constexpr Row kRows[] = {

@@ -10,6 +10,7 @@
 #include "exporter/graph/verify.h"
 #include "exporter/lowering/builder.h"
 #include "exporter/lowering/call.h"
+#include "exporter/lowering/cases.h"
 #include "exporter/lowering/complex_program.h"
 #include "exporter/lowering/custom_op.h"
 #include "exporter/lowering/liveness.h"
@@ -89,12 +90,28 @@ class Driver {
   }
 
   void lower_with(const Lowering& lowering, const Op& op) {
-    const size_t first_new = builder_.value_count();
-    Call call(builder_, program_, op);
     builder_.set_origin(op.origin);
-    std::vector<V> results = lowering(call);
-    check_arguments(call);
-    bind_results(op, call, std::move(results), first_new);
+    const size_t first_new = builder_.value_count();
+    const std::vector<V> results = lowered(lowering, op);
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (op.outputs[i] == kNone) continue;
+      const modelexport::Value& expected = program_.values[op.outputs[i]];
+      builder_.bind(op.outputs[i], with_observed_shape(results[i], expected, first_new));
+    }
+  }
+
+  std::vector<V> lowered(const Lowering& lowering, const Op& op) {
+    const size_t depth = builder_.depth();
+    try {
+      Call call(builder_, program_, op);
+      std::vector<V> results = lowering(call);
+      check_arguments(call);
+      return in_observed_dtypes(op, call, std::move(results));
+    } catch (const Undecided& undecided) {
+      builder_.unwind(depth);
+      return by_cases(builder_, program_, op, undecided,
+                      [&](const Op& decided) { return lowered(lowering, decided); });
+    }
   }
 
   // Results that never have an element need no operator.
@@ -123,44 +140,50 @@ class Driver {
                                                  fmt::join(unread, "', '")));
   }
 
-  void bind_results(const Op& op, Call& call, std::vector<V> results, size_t first_new) {
+  static std::vector<V> in_observed_dtypes(const Op& op, Call& call, std::vector<V> results) {
     if (results.size() != op.outputs.size()) {
       throw Error(ErrorKind::internal,
                   fmt::format("{} results instead of {}", results.size(), op.outputs.size()));
     }
     for (size_t i = 0; i < results.size(); ++i) {
-      if (op.outputs[i] == kNone) continue;
+      if (op.outputs[i] == kNone) {
+        results[i] = kOmitted;
+        continue;
+      }
       if (results[i] == kOmitted) {
         throw Error(ErrorKind::internal, fmt::format("no value for result {}", i));
       }
-      const V value = observed(call, results[i], program_.values[op.outputs[i]], first_new);
-      builder_.bind(op.outputs[i], value);
+      results[i] = in_observed_dtype(call, results[i], call.program().values[op.outputs[i]]);
     }
+    return results;
   }
 
-  // Gives a value that this call made the type that was observed, and holds its inferred type
-  // against that: a difference is a defect of the lowering, which a release build makes up for with
-  // a Cast.
-  V observed(Call& call, V value, const modelexport::Value& expected, size_t first_new) {
+  // Holds the inferred dtype against the observed one: a difference is a defect of the lowering,
+  // which a release build makes up for with a Cast.
+  static V in_observed_dtype(Call& call, V value, const modelexport::Value& expected) {
     if (expected.kind == Kind::sequence) {
-      builder_.at(value).dtype = expected.dtype;
-      builder_.at(value).kind = Kind::sequence;
+      call.builder().at(value).dtype = expected.dtype;
+      call.builder().at(value).kind = Kind::sequence;
       return value;
     }
-    const graph::Value inferred = builder_.at(value);
-    if (graph::onnx_number(inferred.dtype) != graph::onnx_number(expected.dtype)) {
-      if (kDebug) {
-        throw Error(ErrorKind::internal, fmt::format("the result is {}, but {} was observed",
-                                                     name(inferred.dtype), name(expected.dtype)));
-      }
-      value = call.cast(value, expected.dtype);
+    const DType inferred = call.dtype_of(value);
+    if (graph::onnx_number(inferred) == graph::onnx_number(expected.dtype)) return value;
+    if (kDebug) {
+      throw Error(ErrorKind::internal, fmt::format("the result is {}, but {} was observed",
+                                                   name(inferred), name(expected.dtype)));
     }
-    if (kDebug && inferred.shape &&
-        !std::equal(inferred.shape->begin(), inferred.shape->end(), expected.shape.begin(),
+    return call.cast(value, expected.dtype);
+  }
+
+  // Gives a value that this call made the shape that was observed, after the same check.
+  V with_observed_shape(V value, const modelexport::Value& expected, size_t first_new) {
+    if (expected.kind == Kind::sequence) return value;
+    const std::optional<Shape>& inferred = builder_.at(value).shape;
+    if (kDebug && inferred &&
+        !std::equal(inferred->begin(), inferred->end(), expected.shape.begin(),
                     expected.shape.end(), same_size)) {
-      throw Error(ErrorKind::internal,
-                  fmt::format("the result has shape {}, but {} was observed",
-                              to_text(*inferred.shape), to_text(expected.shape)));
+      throw Error(ErrorKind::internal, fmt::format("the result has shape {}, but {} was observed",
+                                                   to_text(*inferred), to_text(expected.shape)));
     }
     if (value.id >= first_new && !builder_.constant_of(value))
       builder_.at(value).shape = expected.shape;

@@ -10,6 +10,7 @@
 #include "exporter/lowering/call.h"
 #include "exporter/lowering/expression.h"
 #include "exporter/lowering/kernels.h"
+#include "exporter/lowering/reduction.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/spatial.h"
 #include "exporter/lowering/tables.h"
@@ -198,41 +199,37 @@ std::vector<V> native_group_norm(Call& c) {
 // ------------------------------------------------------------------------------
 
 // |x|_p over all axes but `dim`, which keeps its place; over all of them if dim is -1.
-Expr norm_except(Call& c, V value, double p, int64_t dim) {
+Expr norm_except(Call& c, V value, Expr p, int64_t dim) {
   const Expr x = cast(Expr(c, value), compute_dtype(c.dtype_of(value)));
   std::vector<int64_t> axes = axes_from(0, c.rank(value));
   if (dim != -1) axes.erase(axes.begin() + dim);
-  const bool keep = dim != -1;
-  if (p == 1 || p == 2) return Expr(c, reduce(c, p == 1 ? "ReduceL1" : "ReduceL2", x, axes, keep));
-  if (std::isinf(p)) return Expr(c, reduce(c, "ReduceMax", abs(x), axes, keep));
-  const Expr sum(c, reduce(c, "ReduceSum", power(abs(x), p), axes, keep));
-  return power(sum, 1 / p);
+  return vector_norm(x, p, axes, dim != -1);
 }
 
 // aten::norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor
 V norm_except_dim(Call& c) {
-  return result(
-      c, norm_except(c, c.tensor("v"), static_cast<double>(c.integer("pow")), c.integer("dim")));
+  return result(c, norm_except(c, c.tensor("v"), number(c, "pow", DType::f32), c.integer("dim")));
 }
 
 // aten::_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor
 V weight_norm(Call& c) {
   const V v = c.tensor("v");
-  const Expr norm = norm_except(c, v, 2, c.integer("dim"));
+  const Expr norm = norm_except(c, v, 2.0, c.integer("dim"));
   const Expr g = cast(Expr(c, c.tensor("g")), norm.dtype());
   return result(c, cast(Expr(c, v), norm.dtype()) * (g / norm));
 }
 
 // aten::_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)
 std::vector<V> weight_norm_interface(Call& c) {
-  const Expr norm = norm_except(c, c.tensor("v"), 2, c.axis("dim", c.rank(c.tensor("v"))));
+  const Expr norm = norm_except(c, c.tensor("v"), 2.0, c.axis("dim", c.rank(c.tensor("v"))));
   return {weight_norm(c), cast(norm, c.out_dtype(1))};
 }
 
 // aten::renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor
 V renorm(Call& c) {
   const V self = c.tensor("self");
-  const double p = c.number("p"), maximum_norm = c.number("maxnorm");
+  const DType dtype = compute_dtype(c.dtype_of(self));
+  const Expr p = number(c, "p", dtype), maximum_norm = number(c, "maxnorm", dtype);
   const Expr norm = norm_except(c, self, p, c.axis("dim", c.rank(self)));
   const Expr scale = where(norm > maximum_norm, maximum_norm / (norm + 1e-7), norm * 0 + 1);
   return result(c, cast(Expr(c, self), norm.dtype()) * scale);

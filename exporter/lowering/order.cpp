@@ -189,12 +189,14 @@ V bincount(Call& c) {
 // aten::histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor
 V histc(Call& c) {
   Expr x(c, c.flatten_to_1d(operand(c, "self")));
-  const double bins = static_cast<double>(c.integer("bins"));
-  const double min = c.number("min"), max = c.number("max");
-  Expr low(c, c.constant(min, x.dtype())), high(c, c.constant(max, x.dtype()));
-  if (min == max) {  // the range of the data, widened if that is a point
-    low = Expr(c, reduce(c, "ReduceMin", x, {}, false));
-    high = Expr(c, reduce(c, "ReduceMax", x, {}, false));
+  Expr bins = number(c, "bins", x.dtype());
+  Expr low(c, c.scalar("min", x.dtype())), high(c, c.scalar("max", x.dtype()));
+  const bool known = c.is_known("min") && c.is_known("max");
+  if (!known || c.number("min") == c.number("max")) {
+    Expr none = equal(low, high), least(c, reduce(c, "ReduceMin", x, {}, false));
+    Expr most(c, reduce(c, "ReduceMax", x, {}, false));
+    low = known ? least : where(none, least, low);
+    high = known ? most : where(none, most, high);
     Expr point = equal(low, high);
     low = where(point, low - 1.0, low);
     high = where(point, high + 1.0, high);
@@ -203,7 +205,7 @@ V histc(Call& c) {
   Expr last = equal(x, high);  // the last bin is closed
   position = where(last, bins - 1.0, floor(position));
   V bin = where((x >= low) & (x <= high), position, -1.0);
-  return tally(c, c.cast(bin, DType::i64), c.constant_int(c.integer("bins")), kOmitted);
+  return tally(c, c.cast(bin, DType::i64), c.scalar("bins", DType::i64), kOmitted);
 }
 
 constexpr Row kRows[] = {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "exporter/lowering/call.h"
+#include "exporter/lowering/indexing.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/spatial.h"
 #include "exporter/lowering/tables.h"
@@ -154,12 +155,38 @@ V replication_pad(Call& c) { return pad_edges(c, c.tensor("self"), "padding", "e
 // aten::_pad_circular(Tensor self, SymInt[] pad) -> Tensor
 V pad_circular(Call& c) { return pad_around(c, c.tensor("self"), "pad"); }
 
+// aten::pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0.,
+//   str padding_side="right") -> Tensor
+V pad_sequence(Call& c) {
+  const bool batch_first = c.boolean("batch_first");
+  const bool on_right = c.text("padding_side") == "right";
+  c.ignore({"padding_value"});  // where all are of one length
+  std::vector<V> sequences = c.tensors("sequences"), lengths;
+  for (V x : sequences) lengths.push_back(c.size_of(x, 0));
+  const Dim longest = c.out_shape()[batch_first ? 1 : 0];
+  const V length =
+      is_static(longest) ? c.constant_ints({longest}) : c.node("Max", std::move(lengths));
+  for (V& x : sequences) {
+    if (c.shape(x)[0] != longest) {
+      const V none = c.constant_ints({0}),
+              missing = add_sizes(c, length, negated(c, c.size_of(x, 0)));
+      const V others = c.constant_ints(std::vector<int64_t>(c.rank(x) - 1, 0));
+      const V before = on_right ? none : missing, after = on_right ? missing : none;
+      const V value = c.scalar("padding_value", c.dtype_of(x));
+      x = pad_node(c, x, concat_sizes(c, {before, others, after, others}), "constant", value);
+    }
+    x = c.unsqueeze(x, {batch_first ? 0 : 1});
+  }
+  return c.concat(sequences, batch_first ? 0 : 1);
+}
+
 constexpr Row kRows[] = {
     {"aten::_pad_circular", pad_circular},        {"aten::_pad_enum", pad_enum},
     {"aten::constant_pad_nd", constant_pad_nd},   {"aten::pad", pad},
-    {"aten::reflection_pad1d", reflection_pad},   {"aten::reflection_pad2d", reflection_pad},
-    {"aten::reflection_pad3d", reflection_pad},   {"aten::replication_pad1d", replication_pad},
-    {"aten::replication_pad2d", replication_pad}, {"aten::replication_pad3d", replication_pad},
+    {"aten::pad_sequence", pad_sequence},         {"aten::reflection_pad1d", reflection_pad},
+    {"aten::reflection_pad2d", reflection_pad},   {"aten::reflection_pad3d", reflection_pad},
+    {"aten::replication_pad1d", replication_pad}, {"aten::replication_pad2d", replication_pad},
+    {"aten::replication_pad3d", replication_pad},
 };
 
 }  // namespace

@@ -38,6 +38,14 @@ Expr normal(Call& c, V like, double mean = 0.0, double std = 1.0) {
   return drawn(c, "Normal", like, {attr("mean", mean), attr("scale", std)});
 }
 
+// The same with the arguments `mean` and `std`.
+Expr normal_of_arguments(Call& c, V like) {
+  const DType dtype = drawn_dtype(c.out_dtype());
+  Expr mean = number(c, "mean", dtype), std = number(c, "std", dtype);
+  if (mean.is_number() && std.is_number()) return normal(c, like, mean.number(), std.number());
+  return mean + std * normal(c, like);
+}
+
 // Uniform in (0, 1): log() of it is finite.
 Expr open_uniform(Call& c, V like) { return uniform(c, like, 1e-38, 1.0); }
 
@@ -69,25 +77,25 @@ V randn_like(Call& c) {
 V uniform_between(Call& c) {
   c.ignore({"generator"});
   V self = c.tensor("self");
-  const double from = c.number("from");
-  return result(c, uniform(c, self, from, c.number("to")));
+  const DType dtype = drawn_dtype(c.out_dtype());
+  Expr from = number(c, "from", dtype), to = number(c, "to", dtype);
+  if (from.is_number() && to.is_number())
+    return result(c, uniform(c, self, from.number(), to.number()));
+  return result(c, from + uniform(c, self) * (to - from));
 }
 
 // aten::normal_functional(Tensor self, float mean=0., float std=1., *,
 //    Generator? generator=None) -> Tensor
 V normal_like(Call& c) {
   c.ignore({"generator"});
-  V self = c.tensor("self");
-  const double mean = c.number("mean");
-  return result(c, normal(c, self, mean, c.number("std")));
+  return result(c, normal_of_arguments(c, c.tensor("self")));
 }
 
 // aten::normal.float_float(float mean, float std, SymInt[] size, *,
 //    Generator? generator=None...) -> Tensor
 V normal_of_size(Call& c) {
   ignore_all_but(c, {"mean", "std"});
-  const double mean = c.number("mean");
-  return result(c, normal(c, kOmitted, mean, c.number("std")));
+  return result(c, normal_of_arguments(c, kOmitted));
 }
 
 // aten::normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor
@@ -102,15 +110,14 @@ V normal_of_tensors(Call& c) {
 //    Generator? generator=None) -> Tensor
 V log_normal(Call& c) {
   c.ignore({"generator"});
-  V self = c.tensor("self");
-  const double mean = c.number("mean");
-  return result(c, exp(normal(c, self, mean, c.number("std"))));
+  return result(c, exp(normal_of_arguments(c, c.tensor("self"))));
 }
 
 // aten::exponential(Tensor self, float lambd=1., *, Generator? generator=None) -> Tensor
 V exponential(Call& c) {
   c.ignore({"generator"});
-  return result(c, log(open_uniform(c, c.tensor("self"))) / -c.number("lambd"));
+  Expr logs = log(open_uniform(c, c.tensor("self")));
+  return result(c, logs / -number(c, "lambd", logs.dtype()));
 }
 
 // aten::geometric(Tensor self, float p, *, Generator? generator=None) -> Tensor
@@ -125,7 +132,8 @@ V geometric(Call& c) {
 V cauchy(Call& c) {
   c.ignore({"generator"});
   Expr angle = M_PI * (uniform(c, c.tensor("self")) - 0.5);
-  return result(c, c.number("median") + c.number("sigma") * (sin(angle) / cos(angle)));
+  Expr median = number(c, "median", angle.dtype()), sigma = number(c, "sigma", angle.dtype());
+  return result(c, median + sigma * (sin(angle) / cos(angle)));
 }
 
 V random_integers(Call& c, V like, Expr low, Expr high) {
@@ -229,7 +237,7 @@ V multinomial(Call& c) {
 // ---- dropout -----------------------------------------------------------------------------------
 
 std::vector<V> dropped(Call& c, V input) {
-  V ratio = c.constant(c.number("p"), DType::f32);
+  V ratio = c.scalar("p", DType::f32);
   return run_many(c, "Dropout", {input, ratio, c.constant_int(1, DType::boolean)}, 2);
 }
 
@@ -251,7 +259,7 @@ std::vector<V> native_dropout(Call& c) {
 
 // aten::alpha_dropout(Tensor input, float p, bool train) -> Tensor, and of whole features
 V other_dropout(Call& c) {
-  const bool active = c.boolean("train") && c.number("p") != 0.0;
+  const bool active = c.boolean("train") && !is(number(c, "p", DType::f32), 0.0);
   if (active) throw Unsupported{"training mode of this dropout; export the module after eval()"};
   c.ignore({"p"});
   return c.tensor("input");

@@ -53,7 +53,11 @@ V repeat_interleave_int(Call& c) {
   const std::vector<int64_t> after(c.out_rank() - 1 - axis, 1);
   const V counts = concat_sizes(c, {c.constant_ints(std::vector<int64_t>(axis + 1, 1)),
                                     c.int_list("repeats"), c.constant_ints(after)});
-  return c.reshape(tile_axes(c, x, counts), c.out_shape());
+  const V repeated = tile_axes(c, x, counts);
+  if (has_sizes(c, c.out_shape(), 1)) return c.reshape(repeated, c.out_shape());
+  std::vector<V> sizes{c.constant_ints(std::vector<int64_t>(axis, 0)), c.constant_ints({-1})};
+  for (int64_t later = axis + 2; later < c.rank(x); ++later) sizes.push_back(c.size_of(x, later));
+  return c.reshape_to(repeated, concat_sizes(c, sizes));
 }
 
 // Position i, repeats[i] times over, for each i; in time linear in the number of results.
@@ -111,7 +115,7 @@ V flipud(Call& c) { return flip(c, c.tensor("self"), {0}); }
 V rot90(Call& c) {
   const V x = c.tensor("self");
   const std::vector<int64_t> axes = c.axes("dims", c.rank(x));
-  const int64_t turns = ((c.integer("k") % 4) + 4) % 4;
+  const int64_t turns = c.integer_modulo("k", 4);
   if (turns == 0) return x;
   if (turns == 2) return flip(c, x, axes);
   std::vector<int64_t> permutation = leading_axes(c.rank(x));
@@ -122,8 +126,11 @@ V rot90(Call& c) {
 // aten::roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor
 V roll_dims(Call& c) {
   V x = c.tensor("self");
-  const std::vector<int64_t> axes = c.axes("dims", c.rank(x));
   const V shifts = c.int_list("shifts");
+  // They may name an axis twice.
+  if (!c.is_none("dims") && c.shape(shifts) != Shape{1} && !c.is_known("dims"))
+    throw Unsupported{"several axes that depend on the inputs"};
+  const std::vector<int64_t> axes = c.axes("dims", c.rank(x));
   if (c.rank(x) == 0) return x;
   if (axes.empty()) return c.reshape(roll(c, c.flatten_to_1d(x), shifts, 0), c.out_shape());
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -142,19 +149,22 @@ V roll_dims(Call& c) {
 V unfold(Call& c) {
   V x = c.tensor("self");
   const int64_t axis = c.axis("dimension", c.rank(x));
-  const int64_t size = c.integer("size"), step = c.integer("step");
-  if (c.rank(x) == 0) return c.reshape(x, c.out_shape());
-  V count;  // of windows
-  if (const Dim windows = c.out_shape()[axis]; is_static(windows)) {
-    count = c.constant_int(windows);
-  } else {
-    const V last = c.sub(size_number(c, x, axis), c.constant_int(size));
-    count = c.add(c.div(last, c.constant_int(step)), c.constant_int(1));
+  if (c.rank(x) == 0) {
+    c.ignore({"size", "step"});
+    return c.reshape(x, c.out_shape());
   }
-  const Dim windows = c.out_shape()[axis];
-  const V starts =
-      c.mul(is_static(windows) ? iota(c, windows) : iota(c, count), c.constant_int(step));
-  const V positions = c.add(c.unsqueeze(starts, {1}), iota(c, Dim{size}));
+  const V size = c.scalar("size", DType::i64), step = c.scalar("step", DType::i64);
+  const std::optional<int64_t> length = static_size(c, x, axis);
+  const bool known = c.is_known("size") && c.is_known("step");
+  V windows;
+  if (length && known) {
+    windows = iota(c, Dim{(*length - c.integer("size")) / c.integer("step") + 1});
+  } else {
+    const V last = c.div(c.sub(size_number(c, x, axis), size), step);
+    windows = iota(c, c.add(last, c.constant_int(1)));
+  }
+  const V within = c.is_known("size") ? iota(c, Dim{c.integer("size")}) : iota(c, size);
+  const V positions = c.add(c.unsqueeze(c.mul(windows, step), {1}), within);
   std::vector<int64_t> permutation = leading_axes(c.out_rank());
   std::rotate(permutation.begin() + axis + 1, permutation.begin() + axis + 2, permutation.end());
   return c.transpose(c.gather(x, positions, axis), permutation);
@@ -170,7 +180,7 @@ V as_strided(Call& c) {
 // -------------------------------------------------------------------------------------
 
 // The diagonal of the matrices that two axes span, as the last axis.
-V diagonal(Call& c, V x, int64_t offset, int64_t axis1, int64_t axis2) {
+V diagonal(Call& c, V x, V offset, int64_t axis1, int64_t axis2) {
   const V matrices = c.transpose(x, to_front({axis1, axis2}, c.rank(x)));
   const V picked = c.node("GatherND", {matrices, diagonal_positions(c, matrices, offset)});
   std::vector<int64_t> permutation = leading_axes(c.rank(x) - 1);
@@ -181,33 +191,35 @@ V diagonal(Call& c, V x, int64_t offset, int64_t axis1, int64_t axis2) {
 // aten::diagonal(Tensor self, int offset=0, int dim1=0, int dim2=1) -> Tensor
 V diagonal_dims(Call& c) {
   const V x = c.tensor("self");
-  return diagonal(c, x, c.integer("offset"), c.axis("dim1", c.rank(x)), c.axis("dim2", c.rank(x)));
+  return diagonal(c, x, c.int_list("offset"), c.axis("dim1", c.rank(x)), c.axis("dim2", c.rank(x)));
 }
 
 // aten::linalg_diagonal(Tensor A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor
 V linalg_diagonal(Call& c) {
   const V x = c.tensor("A");
-  return diagonal(c, x, c.integer("offset"), c.axis("dim1", c.rank(x)), c.axis("dim2", c.rank(x)));
+  return diagonal(c, x, c.int_list("offset"), c.axis("dim1", c.rank(x)), c.axis("dim2", c.rank(x)));
 }
 
 // aten::trace(Tensor self) -> Tensor
 V trace(Call& c) {
-  const V elements = diagonal(c, c.tensor("self", c.out_dtype()), 0, 0, 1);
+  const V elements = diagonal(c, c.tensor("self", c.out_dtype()), c.constant_ints({0}), 0, 1);
   return reduce(c, "ReduceSum", elements, {}, false);
 }
 
 // Matrices with the last axis of `x` on a diagonal, zero elsewhere, as the last two axes.
-V embed_diagonal(Call& c, V x, int64_t last, int64_t offset) {
-  const int64_t beside = std::abs(offset);
+V embed_diagonal(Call& c, V x, int64_t last, V offset) {
+  const V before = not_negative(c, offset), after = not_negative(c, negated(c, offset));
+  const V beside = add_sizes(c, before, after);
   const DType dtype = c.dtype_of(x);
   const std::optional<int64_t> length = static_size(c, x, last);
-  const V along = length ? iota(c, Dim{*length + beside})
-                         : iota(c, c.add(size_number(c, x, last), c.constant_int(beside)));
+  const auto known = c.known_integers(beside);
+  const V along = length && known ? iota(c, Dim{*length + known->at(0)})
+                                  : iota(c, c.squeeze(c.add(c.size_of(x, last), beside), {0}));
   // Each column holds at most one element, which padding puts into its place.
-  std::vector<int64_t> pads(2 * (last + 1), 0);
-  pads[offset > 0 ? last : 2 * last + 1] = beside;
-  if (beside > 0) x = run(c, "Pad", {x, c.constant_ints(pads)});
-  const V diagonal_of_row = c.add(c.unsqueeze(along, {1}), c.constant_int(offset));
+  const V none = c.constant_ints(std::vector<int64_t>(last, 0));
+  if (!known || known->at(0) > 0)
+    x = run(c, "Pad", {x, concat_sizes(c, {none, before, none, after})});
+  const V diagonal_of_row = c.add(c.unsqueeze(along, {1}), offset);
   const V on_diagonal = c.node("Equal", {diagonal_of_row, along});
   return choose(c, on_diagonal, c.unsqueeze(x, {last}), c.constant(0, dtype));
 }
@@ -219,20 +231,20 @@ V diag_embed(Call& c) {
   // The axes that the result has, in the order in which embed_diagonal makes them.
   std::vector<int64_t> made = to_front({axis1, axis2}, rank);
   std::ranges::rotate(made, made.begin() + 2);
-  const V matrices = embed_diagonal(c, c.tensor("self"), rank - 2, c.integer("offset"));
+  const V matrices = embed_diagonal(c, c.tensor("self"), rank - 2, c.int_list("offset"));
   return c.transpose(matrices, inverse(made));
 }
 
 // aten::diag(Tensor self, int diagonal=0) -> Tensor
 V diag(Call& c) {
   const V x = c.tensor("self");
-  const int64_t offset = c.integer("diagonal");
+  const V offset = c.int_list("diagonal");
   return c.rank(x) == 1 ? embed_diagonal(c, x, 0, offset) : diagonal(c, x, offset, 0, 1);
 }
 
 // aten::diagflat(Tensor self, int offset=0) -> Tensor
 V diagflat(Call& c) {
-  return embed_diagonal(c, c.flatten_to_1d(c.tensor("self")), 0, c.integer("offset"));
+  return embed_diagonal(c, c.flatten_to_1d(c.tensor("self")), 0, c.int_list("offset"));
 }
 
 // aten::combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor

@@ -30,7 +30,7 @@ Sorted sorted(Call& c, V x, int64_t axis, bool descending);
 
 // The p-norm over some dimensions (none: all), for any p: infinities, 0 (how many are not 0),
 // negative.
-Expr vector_norm(Expr x, double p, const std::vector<int64_t>& axes, bool keepdim);
+Expr vector_norm(Expr x, Expr p, const std::vector<int64_t>& axes, bool keepdim);
 
 // How many elements each result of a reduction is made from, as a number of a dtype.
 Expr reduced_count(Call& c, V x, const std::vector<int64_t>& axes, DType dtype);

@@ -9,6 +9,7 @@
 
 #include "exporter/lowering/call.h"
 #include "exporter/lowering/expression.h"
+#include "exporter/lowering/indexing.h"
 #include "exporter/lowering/interpolation.h"
 #include "exporter/lowering/kernels.h"
 #include "exporter/lowering/registry.h"
@@ -26,6 +27,8 @@ struct Resize {
   bool align_corners = false, antialias = false;
   std::vector<std::optional<double>> scales;  // one per spatial axis
   V sizes = kOmitted;  // int64 [spatial]; omitted: they follow from the scales
+  V factors =
+      kOmitted;  // float64 [spatial]: scales that depend on the inputs, in place of `scales`
 
   int64_t spatial() const { return static_cast<int64_t>(scales.size()); }
   bool is_nearest() const { return mode == nearest || mode == nearest_exact; }
@@ -34,14 +37,22 @@ struct Resize {
   }
 };
 
+// Spatial axis `i`, if its sizes are static.
+std::optional<ResizedAxis> static_axis(Call& c, const Resize& resize, int64_t i) {
+  const Dim in = c.shape(resize.x)[i + 2], out = c.out_shape()[i + 2];
+  if (!is_static(in) || !is_static(out) || resize.factors != kOmitted) return std::nullopt;
+  ResizedAxis axis{in, out, resize.scales[i], resize.align_corners, resize.antialias};
+  if (axis.scale.value_or(0) <= 0) axis.scale.reset();
+  return axis;
+}
+
 // The spatial axes, if all their sizes are static.
 std::optional<std::vector<ResizedAxis>> static_axes(Call& c, const Resize& resize) {
   std::vector<ResizedAxis> axes;
   for (int64_t i = 0; i < resize.spatial(); ++i) {
-    const Dim in = c.shape(resize.x)[i + 2], out = c.out_shape()[i + 2];
-    if (!is_static(in) || !is_static(out)) return std::nullopt;
-    axes.push_back({in, out, resize.scales[i], resize.align_corners, resize.antialias});
-    if (axes.back().scale.value_or(0) <= 0) axes.back().scale.reset();
+    const auto axis = static_axis(c, resize, i);
+    if (!axis) return std::nullopt;
+    axes.push_back(*axis);
   }
   return axes;
 }
@@ -93,6 +104,12 @@ V resize_node(Call& c, const Resize& resize) {
   Attributes attributes = attributes_of(resize);
   const bool has_axes = c.opset() >= 18;
   if (has_axes) attributes.push_back(attr("axes", axes_from(2, resize.spatial())));
+  if (resize.factors != kOmitted) {
+    const V ones = constant_numbers(c, DType::f32, {2}, {1, 1});
+    const V factors = c.cast(resize.factors, DType::f32);
+    const V all = has_axes ? factors : c.concat({ones, factors}, 0);
+    return run(c, "Resize", {resize.x, kOmitted, all}, attributes);
+  }
   if (resize.by_scales()) {
     std::vector<double> scales(has_axes ? 0 : 2, 1.0);
     for (const auto& scale : resize.scales) scales.push_back(*scale);
@@ -106,6 +123,46 @@ V resize_node(Call& c, const Resize& resize) {
     sizes = c.concat({c.shape_vector({shape[0], shape[1]}), sizes}, 0);
   }
   return run(c, "Resize", {resize.x, kOmitted, kOmitted, sizes}, attributes);
+}
+
+// Whether Resize takes the same elements as PyTorch, of nearest modes, whatever the size.
+bool is_exact_at_any_size(const Resize& resize) {
+  constexpr int64_t kLarge = 4096;
+  return resize.by_scales() && std::ranges::all_of(resize.scales, [&](const auto& scale) {
+           const ResizedAxis axis{kLarge, static_cast<int64_t>(kLarge * *scale), scale};
+           return *scale == static_cast<float>(*scale) &&
+                  source_positions(resize.mode, axis) == resize_positions(resize.mode, axis);
+         });
+}
+
+// Of nearest modes, with the rounding of PyTorch: spatial axis `i` picked by positions that are
+// computed in the graph.
+V pick_nearest(Call& c, V x, const Resize& resize, int64_t i) {
+  const int64_t axis = i + 2;
+  const Expr in(c, size_number(c, x, axis));
+  std::optional<Expr> scale;
+  if (const auto known = resize.scales[i]; known && *known > 0)
+    scale = Expr(c, c.constant(*known, DType::f64));
+  if (resize.factors != kOmitted) scale = Expr(c, c.gather(resize.factors, c.constant_int(i), 0));
+  const bool has_size = resize.sizes != kOmitted;
+  const Expr out = has_size ? Expr(c, c.gather(resize.sizes, c.constant_int(i), 0))
+                            : cast(cast(in, DType::f64) * *scale, DType::i64);
+  const Expr step =
+      scale ? cast(1.0 / *scale, DType::f32) : cast(in, DType::f32) / cast(out, DType::f32);
+  Expr place = cast(Expr(c, iota(c, out)), DType::f32);
+  if (resize.mode == nearest_exact) place = place + 0.5;
+  const Expr position = cast(floor(place * step), DType::i64);
+  return c.gather(x, minimum(position, in - 1.0), axis);
+}
+
+V resize_nearest(Call& c, const Resize& resize) {
+  V y = resize.x;
+  for (int64_t i = 0; i < resize.spatial(); ++i) {
+    const auto axis = static_axis(c, resize, i);
+    y = axis ? c.gather(y, c.constant_ints(source_positions(resize.mode, *axis)), i + 2)
+             : pick_nearest(c, y, resize, i);
+  }
+  return y;
 }
 
 // Axis by axis: picking elements, or multiplying with the weights of the interpolation.
@@ -147,11 +204,20 @@ V emit(Call& c, Resize resize) {
     if (dtype != DType::u8 || !axes) throw Unsupported{"interpolation of integers"};
     return resize_bytes(c, resize, *axes);
   }
+  if (!axes && resize.is_nearest() && !is_exact_at_any_size(resize))
+    return resize_nearest(c, resize);
   if (reason && !axes) throw Unsupported{std::string(reason) + " of a dynamic size"};
   const bool has_kernel = dtype != DType::f64 && dtype != DType::i64;
   if (!axes || (!reason && has_kernel && is_exact(resize, *axes))) return resize_node(c, resize);
   if (!resize.is_nearest()) resize.x = c.cast(resize.x, compute_dtype(dtype));
   return c.cast(resize_by_axes(c, resize, *axes), dtype);
+}
+
+template <int64_t kSpatial>
+std::vector<std::string_view> scale_names() {
+  if constexpr (kSpatial == 1) return {"scales"};
+  if constexpr (kSpatial == 2) return {"scales_h", "scales_w"};
+  return {"scales_d", "scales_h", "scales_w"};
 }
 
 // aten::upsample_bilinear2d(Tensor self, SymInt[2] output_size, bool align_corners,
@@ -161,12 +227,15 @@ V upsample(Call& c) {
   Resize resize{c.tensor("self"), kMode};
   resize.antialias = kAntialias;
   if (!resize.is_nearest()) resize.align_corners = c.boolean("align_corners");
-  if constexpr (kSpatial == 1) {
-    resize.scales.push_back(c.optional_number("scales"));
-  } else {
-    if constexpr (kSpatial == 3) resize.scales.push_back(c.optional_number("scales_d"));
-    resize.scales.push_back(c.optional_number("scales_h"));
-    resize.scales.push_back(c.optional_number("scales_w"));
+  std::vector<V> factors;
+  for (const std::string_view name : scale_names<kSpatial>()) {
+    const bool known = c.is_none(name) || c.is_known(name);
+    resize.scales.push_back(known ? c.optional_number(name) : std::nullopt);
+    if (!known) factors.push_back(c.unsqueeze(c.scalar(name, DType::f64), {0}));
+  }
+  if (!factors.empty()) {
+    if (std::ssize(factors) < kSpatial) throw Unsupported{"a scale for some axes only"};
+    resize.factors = c.concat(factors, 0);
   }
   resize.sizes = c.int_list("output_size");
   return emit(c, resize);
@@ -181,9 +250,13 @@ V upsample_vec(Call& c) {
   if (!resize.is_nearest()) resize.align_corners = c.boolean("align_corners");
   resize.scales.resize(kSpatial);
   if (c.is_none("output_size")) {
+    c.ignore({"output_size"});
+    if (!c.is_known("scale_factors")) {
+      resize.factors = c.number_list("scale_factors", DType::f64);
+      return emit(c, resize);
+    }
     const std::vector<double> factors = c.numbers("scale_factors");
     for (int64_t i = 0; i < kSpatial; ++i) resize.scales[i] = factors[i];
-    c.ignore({"output_size"});
   } else {
     resize.sizes = c.int_list("output_size");
     c.ignore({"scale_factors"});

@@ -207,7 +207,12 @@ V tensor_rank(Call& c) { return c.constant_int(c.rank(c.tensor("self"))); }
 
 // aten::__range_length(int lo, int hi, int step) -> int
 V range_length(Call& c) {
-  const V span = c.sub(c.scalar("hi", DType::i64), c.scalar("lo", DType::i64));
+  const V low = c.scalar("lo", DType::i64), high = c.scalar("hi", DType::i64);
+  if (!c.is_known("step")) {
+    const V length = floor_divide(c, c.sub(low, high), c.scalar("step", DType::i64));
+    return c.node("Max", {c.node("Neg", {length}), c.constant_int(0)});
+  }
+  const V span = c.sub(high, low);
   const int64_t step = c.integer("step");
   const V rounding = c.constant_int(step > 0 ? step - 1 : step + 1);
   const V length = c.div(c.add(span, rounding), c.constant_int(step));

@@ -191,6 +191,15 @@ V split(Call& c) {
                 {attr("axis", c.axis("dim", c.rank(self)))});
 }
 
+// aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]
+V chunk(Call& c) {
+  const V self = c.tensor("self"), chunks = c.scalar("chunks", DType::i64);
+  const int64_t axis = c.axis("dim", c.rank(self));
+  const V rounding = c.sub(chunks, c.constant_int(1));
+  const V size = c.div(c.add(c.squeeze(c.size_of(self, axis), {0}), rounding), chunks);
+  return c.node("SplitToSequence", {self, size}, {attr("axis", axis)});
+}
+
 // aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]
 V split_sizes(Call& c) {
   const V self = c.tensor("self");
@@ -256,6 +265,7 @@ constexpr Row kRows[] = {
     {"aten::concat", cat},
     {"aten::concatenate", cat},
     {"aten::stack", stack},
+    {"aten::chunk", chunk},
     {"aten::split.Tensor", split},
     {"aten::split.sizes", split_sizes},
     {"aten::unbind.int", unbind},

@@ -18,13 +18,13 @@ struct Moments {
   Expr variance, mean;  // with the reduced dimensions as asked for
 };
 
-Moments moments(Expr x, const Axes& axes, double correction, bool keepdim) {
+Moments moments(Expr x, const Axes& axes, Expr correction, bool keepdim) {
   Call& c = x.call();
   Expr mean = mean_over(x, axes, true);
   Expr deviation = x - mean;
   Expr squares = deviation * deviation;
   Expr outer_mean = keepdim ? mean : mean_over(x, axes, false);
-  if (correction == 0.0) return {mean_over(squares, axes, keepdim), outer_mean};
+  if (is(correction, 0.0)) return {mean_over(squares, axes, keepdim), outer_mean};
   Expr sum(c, reduce(c, "ReduceSum", squares, axes, keepdim));
   Expr freedom = maximum(reduced_count(c, x, axes, x.dtype()) - correction, 0.0);
   return {sum / freedom, outer_mean};
@@ -48,7 +48,7 @@ Moments dim_moments(Call& c) {
 //    bool keepdim=False) -> Tensor
 Moments corrected_moments(Call& c) {
   Expr self = operand(c, "self");
-  const double correction = c.optional_number("correction").value_or(1.0);
+  Expr correction = number(c, "correction", self.dtype(), 1.0);
   return moments(self, c.axes("dim", c.rank(self)), correction, c.boolean("keepdim"));
 }
 
@@ -78,8 +78,8 @@ std::vector<V> std_mean(Call& c) {
 // aten::norm.ScalarOpt_dtype(Tensor self, Scalar? p, *, ScalarType dtype) -> Tensor
 V norm(Call& c) {
   ignore_all_but(c, {"self", "p"});
-  const double p = c.optional_number("p").value_or(2.0);
-  return result(c, vector_norm(operand(c, "self"), p, {}, false));
+  Expr self = operand(c, "self"), p = number(c, "p", self.dtype(), 2.0);
+  return result(c, vector_norm(self, p, {}, false));
 }
 
 // aten::norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor
@@ -87,8 +87,7 @@ V norm(Call& c) {
 //    ScalarType dtype) -> Tensor
 V norm_dim(Call& c) {
   ignore_all_but(c, {"self", "p", "dim", "keepdim"});
-  Expr self = operand(c, "self");
-  const double p = c.optional_number("p").value_or(2.0);
+  Expr self = operand(c, "self"), p = number(c, "p", self.dtype(), 2.0);
   return result(c, vector_norm(self, p, c.axes("dim", c.rank(self)), c.boolean("keepdim")));
 }
 
@@ -96,8 +95,7 @@ V norm_dim(Call& c) {
 //    ScalarType? dtype=None) -> Tensor
 V linalg_vector_norm(Call& c) {
   c.ignore({"dtype"});
-  Expr self = operand(c, "self");
-  const double p = c.number("ord");
+  Expr self = operand(c, "self"), p = number(c, "ord", self.dtype());
   return result(c, vector_norm(self, p, c.axes("dim", c.rank(self)), c.boolean("keepdim")));
 }
 
@@ -110,7 +108,7 @@ V frobenius_norm(Call& c) {
 // aten::dist(Tensor self, Tensor other, Scalar p=2) -> Tensor
 V dist(Call& c) {
   Expr difference = operand(c, "self") - operand(c, "other");
-  return result(c, vector_norm(difference, c.number("p"), {}, false));
+  return result(c, vector_norm(difference, number(c, "p", difference.dtype()), {}, false));
 }
 
 // aten::cov(Tensor self, *, int correction=1, Tensor? fweights=None,
@@ -118,7 +116,7 @@ V dist(Call& c) {
 V cov(Call& c) {
   Expr self = operand(c, "self");
   if (c.rank(self) < 2) self = Expr(c, c.reshape_to(self, c.constant_ints({1, -1})));
-  const double correction = c.number("correction");
+  Expr correction = number(c, "correction", self.dtype());
   const bool repeated = !c.is_none("fweights"), weighted = !c.is_none("aweights");
   const auto total = [&](Expr x) { return Expr(c, reduce(c, "ReduceSum", x, {}, false)); };
   Expr weights(c, c.constant(1.0, self.dtype()));
@@ -174,17 +172,25 @@ constexpr Row kRows[] = {
 
 }  // namespace
 
-Expr vector_norm(Expr x, double p, const std::vector<int64_t>& axes, bool keepdim) {
+Expr vector_norm(Expr x, Expr p, const std::vector<int64_t>& axes, bool keepdim) {
   Call& c = x.call();
   const auto over = [&](std::string_view op_type, Expr values) {
     return Expr(c, reduce(c, op_type, values, axes, keepdim));
   };
-  if (c.rank(x) == 0 && p != 0.0) return abs(x);
-  if (p == 1.0) return over("ReduceL1", x);
-  if (p == 2.0) return over("ReduceL2", x);
-  if (p == 0.0) return over("ReduceSum", cast(cast(x, DType::boolean), x.dtype()));
-  if (std::isinf(p))
-    return Expr(c, extremum(c, p > 0 ? "ReduceMax" : "ReduceMin", abs(x), axes, keepdim));
+  const auto count = [&] { return over("ReduceSum", cast(cast(x, DType::boolean), x.dtype())); };
+  const auto end = [&](std::string_view op_type) {
+    return Expr(c, extremum(c, op_type, abs(x), axes, keepdim));
+  };
+  if (!p.is_number()) {
+    Expr norm = power(over("ReduceSum", power(abs(x), p)), 1.0 / p);
+    norm = where(is_infinite(p), where(p > 0.0, end("ReduceMax"), end("ReduceMin")), norm);
+    return where(equal(p, 0.0), count(), norm);
+  }
+  if (c.rank(x) == 0 && !is(p, 0.0)) return abs(x);
+  if (is(p, 1.0)) return over("ReduceL1", x);
+  if (is(p, 2.0)) return over("ReduceL2", x);
+  if (is(p, 0.0)) return count();
+  if (std::isinf(p.number())) return end(p.number() > 0 ? "ReduceMax" : "ReduceMin");
   return power(over("ReduceSum", power(abs(x), p)), 1.0 / p);
 }
 

@@ -95,9 +95,18 @@ V frac(Call& c) {
   return result(c, x - truncate(x));
 }
 
+// To a number of decimals that depends on the inputs.
+V round_to(Call& c, Expr x) {
+  if (!is_floating(c.out_dtype())) return x;
+  Expr decimals(c, c.scalar("decimals", x.dtype()));
+  Expr scale = power(Expr(c, c.constant(10.0, x.dtype())), abs(decimals));
+  return result(c, where(decimals >= 0.0, round(x * scale) / scale, round(x / scale) * scale));
+}
+
 // aten::round.decimals(Tensor self, *, int decimals) -> Tensor
 V round_decimals(Call& c) {
   Expr x = operand(c, "self");
+  if (!c.is_known("decimals")) return round_to(c, x);
   const int64_t decimals = c.integer("decimals");
   if (!is_floating(c.out_dtype())) return x;
   if (decimals == 0) return result(c, round(x));
@@ -108,7 +117,10 @@ V round_decimals(Call& c) {
 // aten::logit(Tensor self, float? eps=None) -> Tensor
 V logit(Call& c) {
   Expr x = operand(c, "self");
-  if (const auto eps = c.optional_number("eps")) x = minimum(maximum(x, *eps), 1.0 - *eps);
+  if (!c.is_none("eps")) {
+    Expr eps = number(c, "eps", x.dtype());
+    x = minimum(maximum(x, eps), 1.0 - eps);
+  }
   return result(c, log(x / (1.0 - x)));
 }
 
@@ -144,9 +156,9 @@ double largest(DType dtype) {
 V nan_to_num(Call& c) {
   Expr x(c, c.tensor("self", c.out_dtype()));
   const double limit = largest(x.dtype());
-  const double nan = c.optional_number("nan").value_or(0.0);
-  const double above = c.optional_number("posinf").value_or(limit);
-  const double below = c.optional_number("neginf").value_or(-limit);
+  Expr nan = number(c, "nan", x.dtype(), 0.0);
+  Expr above = number(c, "posinf", x.dtype(), limit),
+       below = number(c, "neginf", x.dtype(), -limit);
   if (!is_floating(x.dtype())) return x;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   x = where(is_nan(x), nan, x);

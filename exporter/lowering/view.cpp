@@ -91,9 +91,18 @@ V view_dtype(Call& c) {
 // ---- axes of size 1
 // ------------------------------------------------------------------------------
 
-// Those of `axes` whose size is 1.
+// Those of `axes` whose size is 1; if the rank shows that there are more, those that were 1 in the
+// first example.
 V squeeze_axes(Call& c, V x, std::vector<int64_t> axes) {
-  std::erase_if(axes, [&](int64_t axis) { return c.rank(x) == 0 || c.shape(x)[axis] != 1; });
+  if (c.rank(x) == 0) return x;
+  const Shape shape = c.shape(x);
+  const auto is_one = [&](int64_t axis) { return shape[axis] == 1; };
+  int64_t more = c.rank(x) - c.out_rank() - std::ranges::count_if(axes, is_one);
+  std::erase_if(axes, [&](int64_t axis) {
+    if (is_static(shape[axis])) return shape[axis] != 1;
+    const std::vector<int64_t>& seen = c.program().symbols[symbol_index(shape[axis])].sizes;
+    return seen[0] != 1 || more-- <= 0;
+  });
   return c.squeeze(x, axes);
 }
 

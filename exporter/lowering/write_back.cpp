@@ -91,7 +91,7 @@ V diagonal_scatter(Call& c) {
   const int64_t rank = c.rank(x);
   const std::vector<int64_t> front = to_front({c.axis("dim1", rank), c.axis("dim2", rank)}, rank);
   const V matrices = c.transpose(x, front);
-  const V positions = diagonal_positions(c, matrices, c.integer("offset"));
+  const V positions = diagonal_positions(c, matrices, c.int_list("offset"));
   const V updates = c.transpose(source, to_front({rank - 2}, rank - 1));
   return c.transpose(c.node("ScatterND", {matrices, positions, updates}), inverse(front));
 }

@@ -258,9 +258,9 @@ TEST(Unsupported, AllAreReportedAtOnce) {
   p.program.sources.push_back({});
   p.program.origins.back().source = kNone;
   p.scope = 0;
-  const ValueId step = p.op("aten::Int.Tensor(a)", {ref(y)}, DType::i64, {});
-  p.output("y", p.op("aten::__range_length(lo, hi, step)", {int64_t{0}, int64_t{9}, ref(step)},
-                     DType::i64, {}));
+  const ValueId r = p.op("aten::Int.Tensor(a)", {ref(y)}, DType::i64, {});
+  p.output("y", p.op("aten::combinations(self, r, with_replacement)", {ref(x), ref(r), false},
+                     DType::f32, {6, 2}));
   const Result result = lower(p.program, {});
   EXPECT_EQ(describe(result.unsupported, p.program), R"(these operators cannot be exported:
   aten::nonsense.Tensor (once): no lowering
@@ -270,7 +270,7 @@ TEST(Unsupported, AllAreReportedAtOnce) {
     in encoder.layer.0 (pkg.Layer), net.py:7 in forward
     in encoder.layer.0 (pkg.Layer), net.py:7 in forward
     and 2 more
-  aten::__range_length (once): 'step' depends on the inputs
+  aten::combinations (once): 'r' depends on the inputs
     in the model (pkg.Net), net.py:7 in forward
 `modelexport ops` lists what is supported; --ops maps other operators to ONNX, and --on-unsupported exports the rest.)");
 }
