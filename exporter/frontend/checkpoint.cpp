@@ -22,6 +22,7 @@
 #include "exporter/error.h"
 #include "exporter/frontend/debug_ranges.h"
 #include "exporter/frontend/without_weights.h"
+#include "exporter/frontend/zero_pages.h"
 #include "exporter/frontend/zip_directory.h"
 
 namespace modelexport::frontend {
@@ -114,20 +115,10 @@ class Loader {
   // A storage as a view of the mapping; it keeps the mapping alive.
   at::DataPtr storage(const std::string& record) {
     const size_t size = without_weights ? reader_.getRecordSize(record) : 0;
-    if (size >= kLargeRecord) return zeros(size);
+    if (size >= kLargeRecord) return zero_pages(size);
     const size_t offset = reader_.getRecordOffset(record);
     return {mapping_->data() + offset, new std::shared_ptr<Mapping>(mapping_),
             [](void* owner) { delete static_cast<std::shared_ptr<Mapping>*>(owner); },
-            at::Device(at::kCPU)};
-  }
-
-  // Pages that nobody writes to are all the same one: they take no memory.
-  static at::DataPtr zeros(size_t size) {
-    void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (data == MAP_FAILED) throw std::bad_alloc();
-    auto* owner = new std::shared_ptr<void>(data, [size](void* pages) { ::munmap(pages, size); });
-    return {data, owner, [](void* held) { delete static_cast<std::shared_ptr<void>*>(held); },
             at::Device(at::kCPU)};
   }
 

@@ -317,7 +317,7 @@ Val Interpreter::run_list(Node* node, const std::shared_ptr<ListVal>& list,
   for (const Val& input : inputs) stack.push_back(in_lane(input, 0));
   const c10::IValue copy = stack[0];
   const NodeInfo& info = this->info(node);
-  stand_ins_.run(*info.op, info.operation, {}, false, stack);
+  stand_ins_.run({*info.op, info.operation}, stack);
   list->elements = std::get<std::shared_ptr<ListVal>>(constant(copy))->elements;
   return stack.empty() ? Val() : constant(stack.back());
 }

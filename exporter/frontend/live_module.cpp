@@ -20,6 +20,7 @@
 #include "exporter/frontend/examples.h"
 #include "exporter/frontend/host_values.h"
 #include "exporter/frontend/interpreter.h"
+#include "exporter/frontend/meta_kernels.h"
 #include "exporter/frontend/module_state.h"
 #include "exporter/frontend/selected_call.h"
 #include "exporter/frontend/torchvision.h"
@@ -92,6 +93,7 @@ Checkpoint load(const std::string& path, const std::vector<std::string>& librari
   torch::jit::getExecutorMode() = false;
   for (const auto& library : libraries) load_library(library);
   register_torchvision();
+  register_meta_kernels();
   Checkpoint checkpoint = load_checkpoint(path);
   if (!checkpoint.module.find_method("forward")) {
     throw Error(ErrorKind::usage,

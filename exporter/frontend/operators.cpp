@@ -155,12 +155,14 @@ std::vector<std::vector<c10::IValue>> Interpreter::run_lanes(Node* node, const N
   };
   std::vector<std::vector<c10::IValue>> results(node->outputs().size());
   const bool may_retry = info.written.empty();
+  const bool symbolic = std::any_of(inputs.begin(), inputs.end(), is_symbolic);
+  const StandIns::Call call{*info.op, info.operation, info.written, info.metadata_only, symbolic};
   for (size_t lane = 0; lane < lanes_; ++lane) {
     torch::jit::Stack stack;
     for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
     std::string failure;
     try {
-      stand_ins_.run(*info.op, info.operation, info.written, info.metadata_only, stack);
+      stand_ins_.run(call, stack);
     } catch (const c10::Error& error) {
       failure = error.what_without_backtrace();
     } catch (const std::exception& error) {

@@ -34,7 +34,7 @@ Val Interpreter::change_sequence(Node* node, const std::shared_ptr<ListVal>& lis
     for (const Val& input : inputs) stack.push_back(in_lane(input, lane));
     changed->lanes.push_back(stack[0]);
     if (looks_at_elements) {
-      stand_ins_.run(*info.op, info.operation, {}, false, stack);
+      stand_ins_.run({*info.op, info.operation}, stack);
     } else {
       info.operation(stack);
     }

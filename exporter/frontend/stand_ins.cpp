@@ -1,17 +1,18 @@
 #include "exporter/frontend/stand_ins.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
+#include <cmath>
 #include <string_view>
+
+#include "exporter/frontend/zero_pages.h"
 
 namespace modelexport::frontend {
 namespace {
 
-constexpr size_t kLarge = size_t{64} << 10;  // bytes; smaller weights are quicker read than avoided
+constexpr size_t kLarge = size_t{64} << 10;  // bytes; smaller tensors are quicker read than avoided
+constexpr double kWork = 1 << 28;            // multiplications: some hundredths of a second
 
 using TensorFunction = std::function<void(const at::Tensor&)>;
 
@@ -75,86 +76,14 @@ std::optional<c10::IValue> to_meta(const c10::IValue& value) {
   return any ? std::nullopt : std::optional(value);
 }
 
-// Zeros like a meta tensor. Pages that nobody touches take no memory.
 at::Tensor zeros_like_meta(const at::Tensor& meta) {
-  const size_t bytes = std::max<size_t>(meta.storage().nbytes(), 1);
-  void* data = std::calloc(bytes, 1);
-  if (data == nullptr) throw std::bad_alloc();
-  c10::Storage storage(c10::Storage::use_byte_size_t(), meta.storage().nbytes(),
-                       at::DataPtr(data, data, std::free, at::Device(at::kCPU)));
-  return at::empty({0}, meta.options().device(at::kCPU))
-      .set_(storage, meta.storage_offset(), meta.sizes(), meta.strides());
-}
-
-// Operators without a meta kernel of their own whose results' shapes follow from their inputs'.
-bool is_known_by_shapes(std::string_view name) {
-  static const std::unordered_set<std::string_view> kNames = {
-      // products
-      "linear", "matmul", "mv", "dot", "einsum", "tensordot", "inner", "outer", "ger", "bilinear",
-      "linalg_matmul", "linalg_vecdot", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
-      "conv_transpose2d", "conv_transpose3d", "convolution", "_convolution",
-      "scaled_dot_product_attention", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell",
-      // normalization
-      "layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "batch_norm",
-      "instance_norm", "rms_norm", "softmax", "log_softmax", "_softmax", "_log_softmax",
-      "_weight_norm", "cosine_similarity", "norm", "linalg_norm", "linalg_vector_norm", "normalize",
-      // views and copies
-      "to", "type_as", "contiguous", "clone", "copy", "detach", "alias", "lift_fresh", "data",
-      "reshape", "reshape_as", "view", "view_as", "_unsafe_view", "flatten", "ravel", "unflatten",
-      "expand", "expand_as", "broadcast_to", "broadcast_tensors", "squeeze", "unsqueeze", "permute",
-      "transpose", "t", "numpy_T", "mT", "mH", "adjoint", "movedim", "moveaxis", "swapaxes",
-      "swapdims", "select", "slice", "narrow", "diagonal", "unbind", "split", "split_with_sizes",
-      "chunk", "unsafe_chunk", "unsafe_split", "unfold", "as_strided", "atleast_1d", "atleast_2d",
-      "atleast_3d", "_cast_Float", "_cast_Half", "_cast_Double", "_cast_Long", "_cast_Int",
-      // joining and rearranging
-      "cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack",
-      "meshgrid", "repeat", "tile", "flip", "fliplr", "flipud", "roll", "rot90", "pad",
-      "constant_pad_nd", "pixel_shuffle", "pixel_unshuffle", "index_select", "gather", "embedding",
-      "take_along_dim", "slice_scatter", "select_scatter", "diagonal_scatter", "index_put",
-      "index_fill", "masked_fill", "masked_scatter", "scatter", "diag_embed", "argsort", "sort",
-      // elementwise and reductions
-      "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "relu6", "selu",
-      "celu", "prelu", "rrelu", "log_sigmoid", "square", "where", "max", "min", "mean", "sum",
-      "std", "var", "var_mean", "std_mean", "logsumexp", "median", "mode", "kthvalue", "rsub",
-      "isinf", "isfinite", "isclose", "logical_and", "logical_or", "logical_not", "logical_xor",
-      "__and__", "__or__", "__xor__", "multiply", "true_divide", "divide", "subtract", "negative",
-      "absolute", "clip", "greater", "greater_equal", "less", "less_equal", "not_equal",
-      "floor_divide", "float_power", "nan_to_num", "ones_like", "zeros_like", "full_like",
-      "empty_like", "rand_like", "randn_like", "fill", "new_zeros", "new_ones", "new_full",
-      "new_empty",
-      // pooling and resizing
-      "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d",
-      "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "upsample_nearest1d",
-      "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d", "upsample_bilinear2d",
-      "upsample_trilinear3d", "upsample_bicubic2d"};
-  return kNames.contains(name);
-}
-
-// Of those, and of operators with a meta kernel, the overloads that find sizes in data after all.
-bool finds_sizes_in_data(const c10::FunctionSchema& schema) {
-  if (schema.name() == "aten::where") return schema.arguments().size() == 1;
-  return schema.overload_name() == "tensor_indices_or_sections" ||
-         (schema.name() == "aten::narrow" && schema.overload_name() == "Tensor");
-}
-
-bool has_tag(const torch::jit::Operator& op, at::Tag tag) {
-  const auto tags = op.getTags();
-  return std::find(tags.begin(), tags.end(), tag) != tags.end();
-}
-
-bool shapes_follow_from_shapes(const torch::jit::Operator& op) {
-  const auto& schema = op.schema();
-  if (has_tag(op, at::Tag::dynamic_output_shape) || has_tag(op, at::Tag::data_dependent_output) ||
-      finds_sizes_in_data(schema)) {
-    return false;
-  }
-  const auto handle = c10::Dispatcher::singleton().findSchema(schema.operator_name());
-  if (handle && handle->hasKernelForDispatchKey(c10::DispatchKey::Meta)) return true;
-  std::string_view name = schema.name();
-  if (!name.starts_with("aten::")) return false;
-  name.remove_prefix(std::string_view("aten::").size());
-  return is_known_by_shapes(name) ||
-         (name.ends_with('_') && is_known_by_shapes(name.substr(0, name.size() - 1)));
+  const size_t bytes = meta.storage().nbytes();
+  const bool small = bytes < kLarge;  // quicker cleared than mapped
+  const at::TensorOptions options = meta.options().device(at::kCPU);
+  const c10::Storage storage =
+      small ? at::zeros({static_cast<int64_t>(bytes)}, options.dtype(at::kByte)).storage()
+            : c10::Storage(c10::Storage::use_byte_size_t(), bytes, zero_pages(bytes));
+  return at::empty({0}, options).set_(storage, meta.storage_offset(), meta.sizes(), meta.strides());
 }
 
 // Whether an index may point outside of what it is into, which its shape does not tell.
@@ -188,15 +117,24 @@ bool points_outside(const c10::FunctionSchema& schema, const torch::jit::Stack& 
 }
 
 // Boolean masks among the indices of aten::index find sizes; numbers do not.
-bool has_mask(const c10::IValue& indices) {
+bool has_mask(const c10::FunctionSchema& schema, const torch::jit::Stack& stack) {
+  if (schema.name() != "aten::index") return false;
   bool any = false;
-  for_each_tensor(indices, [&](const at::Tensor& index) {
+  for_each_tensor(stack.at(1), [&](const at::Tensor& index) {
     any |= index.scalar_type() == at::kBool || index.scalar_type() == at::kByte;
   });
   return any;
 }
 
+bool same_shape(const c10::IValue& a, const c10::IValue& b) {
+  return a.isTensor() && b.isTensor() && a.toTensor().sizes() == b.toTensor().sizes() &&
+         a.toTensor().strides() == b.toTensor().strides();
+}
+
 }  // namespace
+
+StandIns::StandIns(std::shared_ptr<Mapping> mapping, bool enabled)
+    : mapping_(std::move(mapping)), enabled_(enabled), work_left_(kWork) {}
 
 bool StandIns::contains(const at::Tensor& tensor) const {
   return !storages_.empty() && storages_.contains(storage_of(tensor));
@@ -218,78 +156,112 @@ bool StandIns::is_large_weight(const at::Tensor& tensor) const {
          mapping_->offset_of(tensor.storage().data()) >= 0;
 }
 
-bool StandIns::run_on_shapes(const torch::jit::Operator& op,
-                             const std::function<void(torch::jit::Stack&)>& operation,
-                             torch::jit::Stack& stack) {
-  if (points_outside(op.schema(), stack)) return false;  // the real run will tell
+// Estimated from sizes alone: exact for square matrices. Once the budget is spent, all are costly.
+bool StandIns::is_costly(const torch::jit::Stack& stack) {
+  int64_t largest = 0, second = 0;
+  for (const c10::IValue& value : stack) {
+    for_each_tensor(value, [&](const at::Tensor& tensor) {
+      second = std::max(second, std::min(largest, tensor.numel()));
+      largest = std::max(largest, tensor.numel());
+    });
+  }
+  work_left_ -= static_cast<double>(largest) * std::sqrt(static_cast<double>(second));
+  return work_left_ < 0;
+}
+
+StandIns::ByShapes StandIns::run_on_shapes(const Call& call, torch::jit::Stack& stack) {
+  if (without_meta_.contains(&call.op) || points_outside(call.op.schema(), stack)) {
+    return ByShapes::unknown;  // the real run will tell
+  }
   torch::jit::Stack metas;
-  std::unordered_set<const c10::StorageImpl*> inputs;
+  std::unordered_map<const c10::StorageImpl*, size_t> arguments;
   for (const c10::IValue& value : stack) {
     auto meta = to_meta(value);
-    if (!meta) return false;
-    for_each_tensor(*meta, [&](const at::Tensor& tensor) { inputs.insert(storage_of(tensor)); });
+    if (!meta) return ByShapes::unknown;
+    for_each_tensor(*meta, [&](const at::Tensor& tensor) {
+      arguments.emplace(storage_of(tensor), metas.size());
+    });
     metas.push_back(*std::move(meta));
   }
+  const torch::jit::Stack given = metas;
   try {
-    operation(metas);
+    call.operation(metas);
   } catch (const c10::NotImplementedError&) {
-    without_meta_.insert(&op);
-    return false;
+    without_meta_.insert(&call.op);
+    return ByShapes::unknown;
   } catch (const std::exception&) {  // the real run will tell
-    return false;
+    return ByShapes::unknown;
   }
-  bool fresh = true;  // not views of the inputs, which are to be views of the real ones
-  for (const c10::IValue& value : metas) {
-    fresh &= value.isTensor() && value.toTensor().defined() && value.toTensor().is_meta() &&
-             is_plain(value.toTensor()) && !inputs.contains(storage_of(value.toTensor()));
+  // Writing to zeros that stand for anything changes nothing, unless it is the shape.
+  for (const size_t i : call.written) {
+    if (!(stack[i].isTensor() && contains(stack[i].toTensor())) || !same_shape(given[i], stack[i]))
+      return ByShapes::possible;
   }
-  if (!fresh) return false;
   for (c10::IValue& value : metas) {
+    if (!value.isTensor() || !value.toTensor().defined()) return ByShapes::possible;
+    const auto from = arguments.find(storage_of(value.toTensor()));
+    if (from == arguments.end()) {
+      if (!value.toTensor().is_meta() || !is_plain(value.toTensor())) return ByShapes::possible;
+      continue;
+    }
+    const auto& written = call.written;
+    const bool is_written =
+        std::find(written.begin(), written.end(), from->second) != written.end();
+    // Views of the inputs are to be views of the real ones.
+    if (!is_written || !value.is(given[from->second])) return ByShapes::possible;
+    value = stack[from->second];
+  }
+  for (c10::IValue& value : metas) {
+    if (!value.toTensor().is_meta()) continue;
     value = zeros_like_meta(value.toTensor());
     add(value.toTensor());
   }
   stack = std::move(metas);
-  return true;
+  return ByShapes::done;
 }
 
-void StandIns::run(const torch::jit::Operator& op,
-                   const std::function<void(torch::jit::Stack&)>& operation,
-                   const std::vector<size_t>& written, bool metadata_only,
-                   torch::jit::Stack& stack) {
+void StandIns::run(const Call& call, torch::jit::Stack& stack) {
   bool from_stand_ins = false;
-  std::unordered_set<const c10::StorageImpl*> inputs;
-  std::vector<at::Tensor> weights, targets;
+  std::vector<at::Tensor> weights;
   for (const c10::IValue& value : stack) {
     for_each_tensor(value, [&](const at::Tensor& tensor) {
       from_stand_ins |= contains(tensor);
-      inputs.insert(storage_of(tensor));
       if (is_large_weight(tensor)) weights.push_back(tensor);
     });
   }
-  const bool concerned = enabled_ && !metadata_only && (from_stand_ins || !weights.empty());
-  bool by_shapes = false;
-  if (concerned) {
-    const auto [found, is_new] = shapes_from_shapes_.try_emplace(&op, false);
-    if (is_new) found->second = shapes_follow_from_shapes(op);
-    by_shapes = found->second;
-    if (op.schema().name() == "aten::index") by_shapes = !has_mask(stack.at(1));
-    if (from_stand_ins && !by_shapes) throw NeedsNumbers();
-    if (by_shapes && written.empty() && !without_meta_.contains(&op) &&
-        run_on_shapes(op, operation, stack)) {
-      return;
+  if (enabled_ && !call.metadata_only) {
+    const auto [rule, is_new] = rules_.try_emplace(&call.op);
+    if (is_new) rule->second = shape_rule(call.op);
+    const auto [depends_on_data, known, product] = rule->second;
+    if (from_stand_ins || !weights.empty() || (product && call.symbolic && is_costly(stack))) {
+      const bool finds = depends_on_data || has_mask(call.op.schema(), stack);
+      const ByShapes tried = finds ? ByShapes::unknown : run_on_shapes(call, stack);
+      if (tried == ByShapes::done) return;
+      if (from_stand_ins && (finds || (tried == ByShapes::unknown && !known))) throw NeedsNumbers();
     }
+  } else {
+    from_stand_ins = false;
   }
-  for (size_t i : written) {
+  run_for_real(call, from_stand_ins, stack);
+  for (const at::Tensor& weight : weights) mapping_->release(weight.data_ptr(), weight.nbytes());
+}
+
+// Results computed from stand-ins are stand-ins; so is what was written to.
+void StandIns::run_for_real(const Call& call, bool from_stand_ins, torch::jit::Stack& stack) {
+  if (!from_stand_ins) return call.operation(stack);
+  std::unordered_set<const c10::StorageImpl*> inputs;
+  for (const c10::IValue& value : stack) {
+    for_each_tensor(value, [&](const at::Tensor& tensor) { inputs.insert(storage_of(tensor)); });
+  }
+  std::vector<at::Tensor> targets;
+  for (size_t i : call.written) {
     for_each_tensor(stack[i], [&](const at::Tensor& tensor) { targets.push_back(tensor); });
   }
   try {
-    operation(stack);
+    call.operation(stack);
   } catch (const std::exception&) {
-    if (from_stand_ins) throw NeedsNumbers();
-    throw;
+    throw NeedsNumbers();
   }
-  for (const at::Tensor& weight : weights) mapping_->release(weight.data_ptr(), weight.nbytes());
-  if (!concerned || !from_stand_ins) return;
   for (const at::Tensor& target : targets) add(target);
   for (const c10::IValue& value : stack) {
     if (!is_tensors(value)) throw NeedsNumbers();
