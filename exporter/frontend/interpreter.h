@@ -285,6 +285,8 @@ class Interpreter {
   // Makes the results of operators that find something in data differ in size in a what-if world.
   void vary_found(const c10::FunctionSchema& schema, std::vector<Val>& inputs,
                   std::vector<std::vector<c10::IValue>>& lanes);
+  void vary_number(ValueId tensor, const std::function<bool(size_t)>& finds_less,
+                   std::vector<c10::IValue>& lanes);
   struct LaneScope;
   class Trial;         // trial.h
   struct Observation;  // loops.cpp
@@ -345,6 +347,7 @@ class Interpreter {
   Recorder recorder_;
   StandIns stand_ins_;
   WorldTree world_tree_;
+  std::map<std::vector<int64_t>, ValueId> numbers_found_;  // by vary_number: of which tensor
   Worlds worlds_;                // current; lane i is world worlds_->ids[i]
   Worlds examples_worlds_;       // one per example
   bool worlds_changed_ = false;  // ever

@@ -174,13 +174,9 @@ void Interpreter::vary_found(const c10::FunctionSchema& schema, std::vector<Val>
     for (const Val& input : inputs) adopt(input);
     for (auto& output : lanes) output.push_back(output[0]);
   }
+  if (number) return vary_number(std::get<ValueRef>(argument(inputs[0])).id, finds_less, lanes[0]);
   for (size_t lane = 0; lane < lanes_; ++lane) {
     if (!finds_less(lane)) continue;
-    if (number) {
-      const int64_t value = lanes[0][lane].toInt();
-      lanes[0][lane] = value > 1 ? value - 1 : value + 1;
-      continue;
-    }
     const auto& first = lanes[0][lane];
     const int64_t elements = first.isTensor() ? first.toTensor().size(dim) : 0;
     // A loop that goes on until nothing is found would never end.
@@ -188,6 +184,21 @@ void Interpreter::vary_found(const c10::FunctionSchema& schema, std::vector<Val>
     for (size_t output = lanes.size(); output-- > 0;) {
       lanes[output][lane] = vary(lanes[output][lane], dim, elements);
     }
+  }
+}
+
+// By more than numbers from other tensors that are equal in the examples: it is not the same size.
+void Interpreter::vary_number(ValueId tensor, const std::function<bool(size_t)>& finds_less,
+                              std::vector<c10::IValue>& lanes) {
+  for (int64_t by = 1;; ++by) {
+    std::vector<int64_t> varied;
+    for (size_t lane = 0; lane < lanes_; ++lane) {
+      const int64_t value = lanes[lane].toInt(), less = value > by ? value - by : value + by;
+      varied.push_back(finds_less(lane) ? less : value);
+    }
+    if (numbers_found_.try_emplace(varied, tensor).first->second != tensor) continue;
+    lanes.assign(varied.begin(), varied.end());
+    return;
   }
 }
 
