@@ -223,7 +223,7 @@ def flat(output) -> list[torch.Tensor]:
 
 
 def feed_of(name: str, value) -> dict[str, np.ndarray]:
-    """The inputs of the ONNX file that an argument is, by name."""
+    """What an argument may be in an ONNX file, by name: a list of numbers is one input or several."""
     if isinstance(value, torch.Tensor):
         return {name: value.numpy(force=True).copy()}
     if isinstance(value, (bool, int, float)):
@@ -231,7 +231,10 @@ def feed_of(name: str, value) -> dict[str, np.ndarray]:
     if value is None or isinstance(value, str):
         return {}
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    return {k: v for key, element in items for k, v in feed_of(f"{name}.{key}", element).items()}
+    feed = {k: v for key, element in items for k, v in feed_of(f"{name}.{key}", element).items()}
+    if isinstance(value, list) and all(isinstance(element, (bool, int, float)) for element in value):
+        feed[name] = np.array(value)
+    return feed
 
 
 def compare(line: dict, path: str, tolerance=lambda dtype: (1e-3, 1e-4)) -> dict:

@@ -24,6 +24,9 @@ struct Example {
   // Which ints, floats and bools in there are inputs of the model, by flat name. The others are
   // part of it: constants.
   std::set<std::string> numbers;
+  // Which lists of ints, floats or bools are one input each, a 1-D tensor, since their length is
+  // not always the same.
+  std::set<std::string> lists;
 };
 
 // Path of an input within the arguments -> name: "input_ids", "past.0.1", "batch.mask" (argument
@@ -31,13 +34,18 @@ struct Example {
 // model's inputs.
 struct FlatInput {
   std::string name;
-  at::Tensor tensor;  // of a number: int64, float64 or bool, of rank 0
+  at::Tensor tensor;  // of a number: int64, float64 or bool, of rank 0; of a list of them, 1-D
   bool is_number = false;
 };
 std::vector<FlatInput> flatten(const c10::FunctionSchema& forward, const Example& example);
 
-// The numbers in an example by flat name, inputs or not.
-std::set<std::string> numbers_in(const c10::FunctionSchema& forward, const Example& example);
+// Makes the numbers and lists of numbers that are so called inputs.
+void mark_inputs(const c10::FunctionSchema& forward, const std::set<std::string>& names,
+                 Example& example);
+
+bool is_number_list(const c10::IValue& value);
+// The elements of a list of numbers as a 1-D int64, float64 or bool tensor.
+at::Tensor list_tensor(const c10::IValue& list);
 
 // For messages: "input_ids int64[2,16], mask float32[2,16], scale=0.5", and the signature of
 // forward without self: "forward(Tensor input_ids, Tensor? mask=None) -> Tensor".

@@ -15,12 +15,12 @@ class Agreement {
             const Example& other, const std::string& file)
       : forward_(forward), first_(first), first_file_(first_file), other_(other), file_(file) {}
 
-  // Names of the numbers that differ.
-  std::set<std::string> differing_numbers() {
+  // Names of the numbers that differ, and of the lists of numbers whose lengths do.
+  std::set<std::string> differing() {
     for (size_t i = 0; i < first_.arguments.size(); ++i) {
       compare(first_.arguments[i], other_.arguments[i], forward_.arguments()[i + 1].name());
     }
-    return std::move(numbers_);
+    return std::move(differing_);
   }
 
  private:
@@ -43,6 +43,8 @@ class Agreement {
       compare_tensors(a.toTensor(), b.toTensor(), name);
     } else if (a.isTuple()) {
       compare_elements(a.toTupleRef().elements().vec(), b.toTupleRef().elements().vec(), name);
+    } else if (is_number_list(a) && a.toListRef().size() != b.toListRef().size()) {
+      differing_.insert(name);
     } else if (a.isList()) {
       compare_elements(a.toListRef().vec(), b.toListRef().vec(), name);
     } else if (a.isGenericDict()) {
@@ -52,7 +54,7 @@ class Agreement {
         refuse(fmt::format("the values of '{}' differ, which become part of the exported model",
                            name));
       }
-      numbers_.insert(name);
+      differing_.insert(name);
     }
   }
 
@@ -86,19 +88,19 @@ class Agreement {
   const std::string& first_file_;
   const Example& other_;
   const std::string& file_;
-  std::set<std::string> numbers_;
+  std::set<std::string> differing_;
 };
 
 }  // namespace
 
 void make_agree(const c10::FunctionSchema& forward, const std::vector<std::string>& files,
                 std::vector<Example>& examples) {
-  std::set<std::string> numbers;
+  std::set<std::string> inputs;
   for (size_t i = 1; i < examples.size(); ++i) {
     Agreement agreement(forward, examples[0], files[0], examples[i], files[i]);
-    numbers.merge(agreement.differing_numbers());
+    inputs.merge(agreement.differing());
   }
-  for (Example& example : examples) example.numbers.insert(numbers.begin(), numbers.end());
+  for (Example& example : examples) mark_inputs(forward, inputs, example);
 }
 
 }  // namespace modelexport::frontend

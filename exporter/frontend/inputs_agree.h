@@ -1,5 +1,5 @@
-// What examples from different files may differ in: the sizes and values of tensors, and numbers,
-// which are inputs of the model then.
+// What examples from different files may differ in: the sizes and values of tensors, and numbers
+// and the lengths of lists of numbers, which are inputs of the model then.
 #pragma once
 
 #include <ATen/core/function_schema.h>
@@ -11,7 +11,7 @@
 
 namespace modelexport::frontend {
 
-// Marks the numbers in which the examples differ as inputs, in all of them. `files`: where each
+// Marks what the examples differ in as inputs, in all of them. `files`: where each
 // comes from. Throws Error{usage} where they differ in anything else.
 void make_agree(const c10::FunctionSchema& forward, const std::vector<std::string>& files,
                 std::vector<Example>& examples);

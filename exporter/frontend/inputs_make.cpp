@@ -235,14 +235,10 @@ Examples read_examples(const c10::FunctionSchema& forward, const std::vector<std
   return examples;
 }
 
-// Marks as inputs those numbers of the examples that are so called.
+// Marks as inputs those numbers and lists of numbers in the examples that are so called.
 void mark_numbers(const c10::FunctionSchema& forward, const std::set<std::string>& names,
                   Examples& examples) {
-  for (Example& example : examples.examples) {
-    for (const std::string& name : numbers_in(forward, example)) {
-      if (names.contains(name)) example.numbers.insert(name);
-    }
-  }
+  for (Example& example : examples.examples) mark_inputs(forward, names, example);
 }
 
 // Other values for the floats and bools that are inputs.

@@ -137,6 +137,7 @@ class Interpreter {
   Val input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
   Val tensor_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
   Val number_input(const std::vector<c10::IValue>& lanes, const std::string& name, bool is_state);
+  Val list_input(const std::vector<c10::IValue>& lanes, const std::string& name);
   void add_ports(const Val& val, const std::string& name, std::vector<Port>& ports,
                  Known known_values);
   std::vector<Port> ports_of_result(const Val& returned, Known known_values);

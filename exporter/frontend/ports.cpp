@@ -32,6 +32,8 @@ Val Interpreter::input(const std::vector<c10::IValue>& lanes, const std::string&
     }
     return tuple;
   }
+  if (first.isList() && !is_state && examples_.examples[0].lists.contains(name))
+    return list_input(lanes, name);
   if (first.isList()) {
     auto list = std::make_shared<ListVal>();
     list->element_type = first.toList().elementType();
@@ -90,6 +92,21 @@ Val Interpreter::number_input(const std::vector<c10::IValue>& lanes, const std::
   if (size) recorder_.name_symbol(*size, name);
   recorder_.program().inputs.push_back({name, number->value, is_state ? name : ""});
   return number;
+}
+
+// Of a list of numbers whose length varies: the sequence of the elements of a 1-D tensor.
+Val Interpreter::list_input(const std::vector<c10::IValue>& lanes, const std::string& name) {
+  std::vector<c10::IValue> tensors;
+  for (const c10::IValue& lane : lanes) tensors.emplace_back(list_tensor(lane));
+  const Val elements = tensor_input(tensors, name, false);
+  auto sequence = std::make_shared<SymbolicSequence>(
+      SymbolicSequence{recorder_.sequence_value(lanes), lanes, worlds_});
+  recorder_.emit({recorder_.schema("aten::unbind.int", {"self", "dim"}),
+                  {argument(elements), int64_t{0}},
+                  {sequence->value},
+                  origin_,
+                  {}});
+  return std::make_shared<ListVal>(ListVal{lanes[0].toList().elementType(), {}, sequence});
 }
 
 // Flattens a value; names are the module's own where it has any (dict keys, named tuple fields).

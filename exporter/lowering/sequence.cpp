@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "exporter/lowering/builder.h"
+#include "exporter/lowering/kernels.h"
 #include "exporter/lowering/registry.h"
 #include "exporter/lowering/scalar.h"
 #include "exporter/lowering/tables.h"
@@ -226,14 +227,31 @@ V numbers(Call& c) {
 // aten::tensor(t[] data, *, ScalarType? dtype=None, Device? device=None, bool requires_grad=False)
 //     -> Tensor
 V tensor(Call& c) {
-  c.ignore({"dtype", "device", "requires_grad"});
-  return c.cast(numbers(c), c.out_dtype());
+  const V elements = numbers(c);
+  ignore_all_but(c, {"data"});
+  return c.cast(elements, c.out_dtype());
 }
 
 // prim::max.self_int(int[] self) -> int, and its kind
 template <OpType kReduce>
 V reduced(Call& c) {
   return c.node(kReduce.view(), {numbers(c)}, {attr("keepdims", 0)});
+}
+
+// aten::__contains__.int_list(int[] l, int item) -> bool, and of floats
+V contains(Call& c) {
+  const V list = numbers(c), item = operand(c, 1, c.dtype_of(list));
+  const V same = c.cast(c.node("Equal", {list, item}), DType::i32);
+  const V count = c.node("ReduceSum", {same}, {attr("keepdims", 0)});  // 0 of an empty list
+  return c.cast(count, DType::boolean);
+}
+
+// aten::sorted.int(int[](a) input) -> int[], and of floats
+V sorted_numbers(Call& c) {
+  const V list = numbers(c);
+  const V count = c.node("Shape", {list});
+  const V values = c.nodes("TopK", {list, count}, 2, {attr("axis", 0), attr("largest", 0)})[0];
+  return c.node("SplitToSequence", {values}, {attr("axis", 0), attr("keepdims", 0)});
 }
 
 constexpr Row kRows[] = {
@@ -254,6 +272,7 @@ constexpr Row kRows[] = {
     {"aten::pop.t", pop},
     {"aten::Delete.t", remove},
     {"aten::clear.t", clear},
+    {"aten::as_tensor.list", tensor},
     {"aten::tensor", tensor},
     {"prim::max.self_int", reduced<"ReduceMax">},
     {"prim::max.self_float", reduced<"ReduceMax">},
@@ -261,6 +280,10 @@ constexpr Row kRows[] = {
     {"prim::min.self_float", reduced<"ReduceMin">},
     {"aten::sum.int", reduced<"ReduceSum">},
     {"aten::sum.float", reduced<"ReduceSum">},
+    {"aten::__contains__.float_list", contains},
+    {"aten::__contains__.int_list", contains},
+    {"aten::sorted.float", sorted_numbers},
+    {"aten::sorted.int", sorted_numbers},
     {"aten::cat", cat},
     {"aten::concat", cat},
     {"aten::concatenate", cat},

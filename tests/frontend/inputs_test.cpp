@@ -190,17 +190,18 @@ TEST(Inputs, ErrorsNameInputExpectedGivenAndSignature) {
 
 TEST(Inputs, FilesMustGoTogether) {
   const torch::jit::Module module = module_of(R"(
-def forward(self, x, v: Optional[int], mode: str, l: List[int], d: Dict[str, int]):
+def forward(self, x, v: Optional[int], mode: str, l: List[str], d: Dict[str, int]):
     return x
 )");
   c10::Dict<std::string, int64_t> dict, other_dict;
   dict.insert("k", 1);
   other_dict.insert("m", 1);
   const auto text = [&](const at::Tensor& tensor, const c10::IValue& v = 1,
-                        const std::string& mode = "a", const c10::List<int64_t>& list = {1},
+                        const std::string& mode = "a", const c10::List<std::string>& list = {"s"},
                         const std::string& key = "k") {
-    const std::string a = save("a.pt", c10::ivalue::Tuple::create(at::ones({2, 3}), 1, "a",
-                                                                  c10::List<int64_t>({1}), dict));
+    const std::string a = save(
+        "a.pt",
+        c10::ivalue::Tuple::create(at::ones({2, 3}), 1, "a", c10::List<std::string>({"s"}), dict));
     const std::string b = save(
         "b.pt", c10::ivalue::Tuple::create(tensor, v, mode, list, key == "k" ? dict : other_dict));
     std::string what = error_of([&] { make_examples(module, {.files = {a, b}}, {}); });
@@ -223,8 +224,27 @@ def forward(self, x, v: Optional[int], mode: str, l: List[int], d: Dict[str, int
   EXPECT_EQ(text(x, 1, "b"),
             refusal("the values of 'mode' differ, which become part of the exported model",
                     "x float32[2,3]", "v=1, mode=b"));
-  EXPECT_EQ(text(x, 1, "a", {1, 2}), refusal("the lengths of 'l' differ"));
-  EXPECT_EQ(text(x, 1, "a", {1}, "m"), refusal("the keys of 'd', or their order, differ"));
+  EXPECT_EQ(text(x, 1, "a", {"s", "t"}), refusal("the lengths of 'l' differ"));
+  EXPECT_EQ(text(x, 1, "a", {"s"}, "m"), refusal("the keys of 'd', or their order, differ"));
+}
+
+TEST(Inputs, ListsOfNumbersMayDifferInLength) {
+  const torch::jit::Module module =
+      module_of("def forward(self, x, l: List[float], m: List[int]):\n    return x\n");
+  const auto file = [](const std::string& name, const c10::List<double>& list, int64_t number) {
+    const c10::List<int64_t> other({number});
+    return save(name, c10::ivalue::Tuple::create(at::ones({2}), list, other));
+  };
+  const Examples examples =
+      make_examples(module, {.files = {file("a.pt", {0.5}, 1), file("b.pt", {2, 3}, 2)}}, {});
+  const Example& first = examples.examples.at(0);
+  EXPECT_EQ(names_of(module, first), (std::vector<std::string>{"x", "l", "m.0"}));
+  EXPECT_EQ(sizes_of(module, examples.examples.at(1)), (Sizes{{2}, {2}, {}}));
+  const at::Tensor made = at::full({3}, 4, at::kDouble);
+  const Example other =
+      unflatten(schema_of(module), first, {at::ones({2}), made, at::scalar_tensor(5, at::kLong)});
+  EXPECT_EQ(other.arguments[1].toDoubleVector(), (std::vector<double>{4, 4, 4}));
+  EXPECT_EQ(other.arguments[2].toIntVector(), std::vector<int64_t>{5});
 }
 
 // ---- traced inputs ----

@@ -325,3 +325,19 @@ class NestedNumbers(nn.Module):
         for begin in range(x.size(0) - width):
             rows.append(x[begin : begin + width].mean(0) * factor)
         return x.view(-1, sizes[0], 6 // sizes[0]).sum(1), x.repeat(sizes), torch.stack(rows)
+
+
+@exported(
+    floats(4, 6) | {"columns": [3, 2], "factors": [0.5]},
+    floats(5, 6) | {"columns": [2, 4, 0], "factors": [0.5, 2.0]},
+    floats(3, 6) | {"columns": [5], "factors": [1.0, 2.0, 3.0]},
+)
+class ListsOfAnyLength(nn.Module):
+    """Each is one input of the ONNX file."""
+
+    def forward(self, x: Tensor, columns: List[int], factors: List[float]) -> Tuple[Tensor, Tensor, Tensor, int]:
+        y = x
+        for factor in factors:
+            y = y * factor + 1
+        ordered = torch.tensor(sorted(columns))
+        return x[:, columns], y, ordered * (10 if 3 in columns else 1), len(columns) + columns[-1]
