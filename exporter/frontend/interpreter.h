@@ -323,6 +323,7 @@ class Interpreter {
   struct Loop;
   void run_loop(torch::jit::Node* node, Frame& frame);
   void record_loop(Loop& loop);
+  void imagine_iteration(Loop& loop);
   void find_carried(Loop& loop);
   bool run_iteration(Loop& loop, int64_t iteration);  // the condition it ends with, in lane 0
   bool observe(Loop& loop, WorldId world, int64_t most);

@@ -75,6 +75,7 @@ struct Interpreter::Loop {
     int64_t iterations = 0;
   };
   std::vector<Run> runs;
+  std::optional<WorldId> imagined = {};  // where it runs once, whatever its condition is
   std::vector<std::vector<Val>> inputs;  // [world of the body][carried]
   std::vector<Val> joined;               // the body's inputs
 };
@@ -106,7 +107,7 @@ void Interpreter::run_loop(Node* node, Frame& frame) {
   }
   const bool endless = limit && limit->toInt() == INT64_MAX;
   const Val left = limit && !endless ? Val(c10::IValue(limit->toInt() - iteration)) : trip_count;
-  Loop loop{node, frame, left, condition, iteration, {}, {}, {}, {}};
+  Loop loop{node, frame, left, condition, iteration, {}, {}, {}, {}, {}};
   for (size_t i = 0; i < carried.size(); ++i) loop.carried.push_back(assign(i));
   record_loop(loop);
   for (size_t i = 0; i < carried.size(); ++i) set(frame, node->output(i), loop.joined[i]);
@@ -124,8 +125,9 @@ bool Interpreter::observe(Loop& loop, WorldId world, int64_t most) {
   const LaneScope scope(*this, {{world}});
   adopt(loop.trip_count);
   adopt(loop.condition);
-  const int64_t limit = as_int(loop.trip_count, 0).value_or(INT64_MAX);
-  bool go_on = as_bool(loop.condition);
+  const bool imagined = world == loop.imagined;
+  const int64_t limit = imagined ? 1 : as_int(loop.trip_count, 0).value_or(INT64_MAX);
+  bool go_on = imagined || as_bool(loop.condition);
   const Observation observation(*this);
   Loop::Run run{world, {}, {}, {}, 0};
   for (const Carried& carried : loop.carried) {
@@ -179,7 +181,8 @@ void Interpreter::find_carried(Loop& loop) {
     const LaneScope scope(*this, {{world}});
     adopt(loop.trip_count);
     adopt(loop.condition);
-    if (!as_bool(loop.condition) || as_int(loop.trip_count, 0).value_or(1) < 1) continue;
+    const bool runs = as_bool(loop.condition) && as_int(loop.trip_count, 0).value_or(1) >= 1;
+    if (!runs && world != loop.imagined) continue;
     Observation observation(*this);
     for (const Carried& carried : loop.carried) {
       adopt(carried.initial);
@@ -290,19 +293,34 @@ void Interpreter::record_body(Loop& loop, Block& body) {
   }
 }
 
+// What if a loop that runs no iteration in any example ran one?
+void Interpreter::imagine_iteration(Loop& loop) {
+  WorldSet more = *worlds_;
+  loop.imagined = world_tree_.add_child(more.ids[0], WorldKind::other_path);
+  more.ids.push_back(*loop.imagined);
+  enter(std::make_shared<const WorldSet>(std::move(more)));
+  loop.runs.clear();
+  find_carried(loop);
+  observe(loop);
+}
+
 void Interpreter::record_loop(Loop& loop) {
   origin_ = origin_of(loop.node, loop.frame);
   find_carried(loop);
   observe(loop);
-  const bool ever = std::any_of(loop.runs.begin(), loop.runs.end(),
-                                [](const Loop::Run& run) { return run.iterations > 0; });
-  if (!ever && observing_ > 0) {  // in this world; there may be others
+  const auto ever = [&] {
+    return std::any_of(loop.runs.begin(), loop.runs.end(),
+                       [](const Loop::Run& run) { return run.iterations > 0; });
+  };
+  if (!ever() && observing_ > 0) {  // in this world; there may be others
     for (const Carried& carried : loop.carried) loop.joined.push_back(carried.initial);
     return;
   }
-  if (!ever) {
+  if (!ever()) imagine_iteration(loop);
+  if (!ever()) {
     throw Error(ErrorKind::unsupported,
-                fmt::format("prim::Loop {}: it runs no iteration in any example",
+                fmt::format("prim::Loop {}: it runs no iteration in any example, and what one "
+                            "would do contradicts the examples",
                             place_of(loop.node, loop.frame)));
   }
   Block body;
