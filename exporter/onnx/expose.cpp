@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <unordered_set>
@@ -194,6 +195,14 @@ ExposedModel expose_values(const std::string& path, const std::vector<ExposedVal
   }
   exposed.bytes = model.SerializeAsString();
   return exposed;
+}
+
+std::string expanded_model(const std::string& path) {
+  pb::ModelProto model;
+  parse_model(path, model);
+  if (std::ranges::none_of(model.functions(), is_module_call)) return "";
+  expand_functions(model);
+  return model.SerializeAsString();
 }
 
 }  // namespace modelexport::onnx

@@ -24,4 +24,8 @@ struct ExposedModel {
 // Errors (Error): unreadable for what is not an ONNX file.
 ExposedModel expose_values(const std::string& path, const std::vector<ExposedValue>& values);
 
+// The bytes of the model with the calls of functions that are modules expanded; empty if there are
+// none. Errors (Error): unreadable.
+std::string expanded_model(const std::string& path);
+
 }  // namespace modelexport::onnx
