@@ -27,6 +27,12 @@ class HierarchyWriter {
         sharing_(analyze_sharing(program_, document.hierarchy)),
         json_(sink, 2) {
     for (const Module& module : program_.modules) classes_[module.path] = module.class_name;
+    for (uint32_t id = 0; id < index_.nodes.size(); ++id) {
+      const uint32_t level = check_.tags.level_of[id];
+      const auto time = document.times.seconds.find(index_.nodes[id].view->name);
+      if (level != kNone && time != document.times.seconds.end())
+        module_seconds_[check_.tags.levels[level].path] += time->second;
+    }
   }
 
   void run() {
@@ -39,6 +45,7 @@ class HierarchyWriter {
     write_sharing(sharing_, json_);
     write_unsupported(document_.unsupported, json_);
     write_metrics();
+    if (document_.times.runs > 0) write_timing();
     json_.end_object();
   }
 
@@ -141,6 +148,7 @@ class HierarchyWriter {
       json_.member("executed", module.calls > 0);
       json_.member("calls", module.calls);
       json_.member("in_onnx", checked.present);
+      if (document_.times.runs > 0) json_.member("time", module_seconds_[module.path]);
       if (module.same_as != kNone) json_.member("same_as", program_.modules[module.same_as].path);
       json_.end_object();
     }
@@ -208,6 +216,8 @@ class HierarchyWriter {
     json_.member("class", level.class_name);
     json_.member("source", source ? *source : "");
     write_type(index_.nodes[id].outputs.empty() ? kNone : index_.nodes[id].outputs[0]);
+    const auto time = document_.times.seconds.find(view.name);
+    if (time != document_.times.seconds.end()) json_.member("time", time->second);
     json_.end_object();
   }
 
@@ -309,6 +319,14 @@ class HierarchyWriter {
     json_.end_object();
   }
 
+  void write_timing() {
+    json_.key("timing");
+    json_.begin_object();
+    json_.member("inputs", document_.times.inputs);
+    json_.member("runs", document_.times.runs);
+    json_.end_object();
+  }
+
   void write_metrics() {
     json_.key("metrics");
     json_.begin_object();
@@ -326,6 +344,7 @@ class HierarchyWriter {
   std::vector<ModuleDag> dags_;
   Sharing sharing_;
   std::unordered_map<std::string_view, std::string_view> classes_;  // of modules, by path
+  std::unordered_map<std::string, double> module_seconds_;          // the same, of their own nodes
   JsonWriter json_;
 };
 

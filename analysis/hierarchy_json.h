@@ -10,6 +10,7 @@
 #include "analysis/file_index.h"
 #include "analysis/json_writer.h"
 #include "analysis/module_dags.h"
+#include "analysis/node_times.h"
 #include "analysis/unsupported.h"
 #include "exporter/program/program.h"
 #include "tagging/hierarchy.h"
@@ -24,6 +25,7 @@ struct HierarchyDocument {
   DagOptions extraction = {};
   bool include_metadata = true;  // the section operation_metadata
   std::vector<std::pair<std::string, double>> metrics = {};
+  NodeTimes times = {};
   Unsupported unsupported = {};
 };
 

@@ -141,6 +141,7 @@ class ReportDataWriter {
     if (contents_.comparison) write_comparison_data();
     if (contents_.check) write_validation(*contents_.check);
     write_numbers();
+    if (contents_.times.runs > 0) write_times();
     write_unsupported(contents_.unsupported, json_);
     json_.key("metrics");
     json_.begin_object();
@@ -201,6 +202,21 @@ class ReportDataWriter {
       json_.end_object();
     }
     json_.end_array();
+  }
+
+  void write_times() {
+    json_.key("times");
+    json_.begin_object();
+    json_.member("inputs", contents_.times.inputs);
+    json_.member("runs", contents_.times.runs);
+    json_.key("seconds");  // by node of the first model
+    json_.begin_array();
+    for (const ModelNode& node : contents_.models[0]->nodes) {
+      const auto at = contents_.times.seconds.find(node.name);
+      json_.value(at == contents_.times.seconds.end() ? 0 : at->second);
+    }
+    json_.end_array();
+    json_.end_object();
   }
 
   const ReportContents& contents_;

@@ -10,6 +10,7 @@
 #include "analysis/cross_check.h"
 #include "analysis/json_writer.h"
 #include "analysis/model_summary.h"
+#include "analysis/node_times.h"
 #include "analysis/numeric.h"
 #include "analysis/unsupported.h"
 
@@ -25,6 +26,7 @@ struct ReportContents {
   };
   std::vector<Run> numbers;
   Unsupported unsupported = {};  // what the first model's file lacks
+  NodeTimes times = {};          // of the first model's file
   std::vector<std::pair<std::string, double>> metrics;
   std::vector<std::string> notes;  // what the user should know
 };

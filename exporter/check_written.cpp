@@ -129,6 +129,7 @@ void WrittenCheck::write_sidecar(const std::string& path, const ExportOptions& o
                                              .extraction = options.extraction,
                                              .include_metadata = options.include_metadata,
                                              .metrics = metrics_of(result),
+                                             .times = result.report.times,
                                              .unsupported = unsupported_of(result)};
   onnx::PendingFile file(path);
   if (path.ends_with(".gz")) {
@@ -146,6 +147,7 @@ void WrittenCheck::write_report(const ExportResult& result) const {
   analysis::ReportContents contents{.models = {&summary},
                                     .check = &check_,
                                     .unsupported = unsupported_of(result),
+                                    .times = result.report.times,
                                     .metrics = metrics_of(result),
                                     .notes = result.diagnostics};
   for (const NumericRun& run : result.report.numbers)

@@ -15,6 +15,7 @@
 #include "exporter/lowering/lower.h"
 #include "exporter/onnx/expose.h"
 #include "exporter/onnx/reader.h"
+#include "exporter/quantization_steps.h"
 #include "exporter/runtime/session.h"
 
 namespace modelexport {
@@ -57,10 +58,10 @@ class ModuleComparison {
         runtime_(runtime),
         file_(onnx::read_model(onnx_path)),
         graph_(graph_of(program, file_)),
-        children_(children_of(program)) {
-    for (const onnx::NodeView& node : file_.graph.nodes) {
-      for (const std::string& output : node.outputs) node_of_.emplace(output, node.name);
-    }
+        children_(children_of(program)),
+        steps_(program) {
+    note_nodes(file_.graph);
+    note_loops(program.body, kNone);
     graph::for_each_body(graph_, program,
                          [&](const graph::ExpandedBody& body) { name_values(body); });
   }
@@ -103,7 +104,37 @@ class ModuleComparison {
       if (holder == kNone || is_port(holder)) continue;
       const std::string& name = body.graph.values[holder].name;
       const bool separate = body.call != kNone && !name.starts_with('/');
-      if (!name.empty()) holders_.try_emplace(here[i], body.prefix + (separate ? "/" : "") + name);
+      if (name.empty()) continue;
+      holders_.try_emplace(here[i], onnx::ExposedValue{body.prefix + (separate ? "/" : "") + name,
+                                                       body.graph.values[holder].dtype});
+    }
+  }
+
+  void note_nodes(const onnx::GraphView& graph) {
+    for (const onnx::NodeView& node : graph.nodes) {
+      for (const std::string& output : node.outputs) node_of_.emplace(output, node.name);
+      for (const auto& [attribute, block] : node.subgraphs) note_nodes(block);
+    }
+  }
+
+  // The calls that happen within loops; `within` is the call that has the outermost of them.
+  void note_loops(const Block& block, ScopeId within) {
+    for (const Op& op : block.ops) {
+      const ScopeId own = program_.origins[op.origin].scope;
+      if (within != kNone) {
+        for (ScopeId at = own; at != within; at = program_.scopes[at].parent) in_loop_.insert(at);
+      }
+      const bool begins = within == kNone && program_.schemas[op.schema].key == "prim::Loop";
+      for (const Block& inner : op.blocks) note_loops(inner, begins ? own : within);
+    }
+  }
+
+  // In the order in which they are done; those of blocks before what the blocks belong to.
+  template <typename Visit>
+  static void for_each_op(const Block& block, const Visit& visit) {
+    for (const Op& op : block.ops) {
+      for (const Block& inner : op.blocks) for_each_op(inner, visit);
+      visit(op);
     }
   }
 
@@ -116,11 +147,13 @@ class ModuleComparison {
     }
     const Scope& scope = program_.scopes[call];
     for (const Port& port : scope.inputs) values.push_back(port.value);
-    for (const Op& op : program_.body.ops) {
-      if (!is_within(program_.origins[op.origin].scope, call)) continue;
+    for_each_op(program_.body, [&](const Op& op) {
+      if (!is_within(program_.origins[op.origin].scope, call)) return;
+      for (const Block& block : op.blocks)
+        values.insert(values.end(), block.inputs.begin(), block.inputs.end());
       std::copy_if(op.outputs.begin(), op.outputs.end(), std::back_inserter(values),
                    [](ValueId id) { return id != kNone; });
-    }
+    });
     for (const Port& port : scope.outputs) values.push_back(port.value);
     return values;
   }
@@ -133,25 +166,31 @@ class ModuleComparison {
   // Adds to `differences_` what can be said of these values.
   void compare(const std::vector<ValueId>& wanted) {
     std::map<std::string, ValueId> by_name;
-    std::vector<std::string> names;
+    std::vector<onnx::ExposedValue> exposing;
     for (const ValueId id : wanted) {
       const auto holder = holders_.find(id);
       if (holder == holders_.end() || differences_.contains(id)) continue;
-      names.push_back(holder->second);
-      by_name.emplace(holder->second, id);
+      exposing.push_back(holder->second);
+      by_name.emplace(holder->second.name, id);
     }
-    const onnx::ExposedModel exposed = onnx::expose_values(path_, names);
+    const onnx::ExposedModel exposed = onnx::expose_values(path_, exposing);
     if (exposed.outputs.empty()) return;
     const runtime::Session session(path_, {.library = runtime_, .model_bytes = exposed.bytes});
-    const std::vector<HostValue> found = session.run(module_.example(0));
+    std::vector<HostValue> found = session.run(module_.example(0));
     std::map<ValueId, HostValue> expected = module_.values(wanted);
     std::map<std::string, Difference> by_holder;
     for (size_t i = 0; i < found.size(); ++i) {
       const auto live = expected.find(by_name.at(exposed.outputs[i]));
       if (live == expected.end()) continue;
+      if (exposed.is_inner[i]) {
+        if (live->second.is_sequence || found[i].tensors.empty()) continue;
+        found[i].is_sequence = false;
+      }
       live->second.name = exposed.outputs[i];
       std::vector<Difference> parts = analysis::compare({live->second}, {found[i]}, {});
       if (parts.empty()) continue;  // an empty sequence
+      if (!live->second.is_sequence && !found[i].is_sequence)
+        steps_.allow(parts[0], live->first, live->second.tensors[0], found[i].tensors[0]);
       const auto worst = std::find_if(parts.begin(), parts.end(),
                                       [](const Difference& part) { return !part.matches; });
       by_holder.emplace(exposed.outputs[i], worst == parts.end() ? parts[0] : *worst);
@@ -159,9 +198,10 @@ class ModuleComparison {
     for (const ValueId id : wanted) {
       const auto holder = holders_.find(id);
       if (holder == holders_.end()) continue;
-      const auto at = by_holder.find(holder->second);
+      const auto at = by_holder.find(holder->second.name);
       if (at != by_holder.end()) differences_.emplace(id, at->second);
     }
+    steps_.allow_more(differences_);
   }
 
   std::vector<Difference> differences_at(const std::vector<Port>& ports) const {
@@ -182,6 +222,7 @@ class ModuleComparison {
     result_.calls.push_back({.call = id,
                              .depth = depth,
                              .number = ++calls_[scope.path],
+                             .in_loop = in_loop_.contains(id),
                              .inputs = differences_at(scope.inputs),
                              .outputs = differences_at(scope.outputs)});
     note(result_.calls[index].inputs, scope.parent);
@@ -206,15 +247,15 @@ class ModuleComparison {
   void find_operator() {
     std::vector<const Op*> candidates;
     std::vector<ValueId> results;
-    for (const Op& op : program_.body.ops) {
+    for_each_op(program_.body, [&](const Op& op) {
       ScopeId scope = program_.origins[op.origin].scope;
       while (scope != kNone && scope != failing_ && !settled_.contains(scope)) {
         scope = program_.scopes[scope].parent;
       }
-      if (scope != failing_) continue;
+      if (scope != failing_) return;
       candidates.push_back(&op);
       results.insert(results.end(), op.outputs.begin(), op.outputs.end());
-    }
+    });
     std::erase(results, kNone);
     compare(results);
     for (const Op* op : candidates) {
@@ -222,7 +263,7 @@ class ModuleComparison {
         const auto at = differences_.find(output);
         if (at == differences_.end() || at->second.matches) continue;
         const ScopeId call = program_.origins[op->origin].scope;
-        result_.first = {call, op->origin, node_of_[holders_.at(output)], at->second};
+        result_.first = {call, op->origin, node_of_[holders_.at(output).name], at->second};
         return;
       }
     }
@@ -235,11 +276,12 @@ class ModuleComparison {
   const onnx::ModelFile file_;
   const graph::Graph graph_;
   const std::vector<std::vector<ScopeId>> children_;
+  const QuantizationSteps steps_;
   std::unordered_map<std::string, std::string> node_of_;  // by value of the file
-  std::map<ValueId, std::string> holders_;                // names in the file
+  std::map<ValueId, onnx::ExposedValue> holders_;         // what they are in the file
   std::map<ValueId, Difference> differences_;
   std::map<std::string, int> calls_;  // by path
-  std::unordered_set<ScopeId> settled_;
+  std::unordered_set<ScopeId> settled_, in_loop_;
   ScopeId failing_ = kNone;
   ModuleNumbers result_;
 };

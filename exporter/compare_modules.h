@@ -2,9 +2,9 @@
 // on the first example, and where the two part first.
 //
 // Works on files whose values have the names that this exporter gives: it is told which value of
-// the file is which by exporting the module again, in memory. Values within loops and branches
-// cannot be looked at, nor those that simplification did away with; calls without others are not
-// compared.
+// the file is which by exporting the module again, in memory. Calls within a loop are compared in
+// its first iteration, those within branches where the branch is taken in it; values that
+// simplification did away with cannot be looked at, and calls without others are not compared.
 #pragma once
 
 #include <optional>
@@ -21,6 +21,7 @@ struct CallNumbers {
   ScopeId call = kNone;
   int depth = 0;                                      // 0: the model
   int number = 1;                                     // of the calls of this module
+  bool in_loop = false;                               // looked at in its first iteration
   std::vector<analysis::Difference> inputs, outputs;  // those that can be looked at
 
   bool compared() const { return !outputs.empty(); }

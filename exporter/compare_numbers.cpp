@@ -5,12 +5,11 @@
 #include <cstring>
 #include <numeric>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "exporter/error.h"
 #include "exporter/export.h"
-#include "exporter/onnx/tensor_bytes.h"
+#include "exporter/quantization_steps.h"
 #include "exporter/runtime/session.h"
 
 namespace modelexport {
@@ -42,73 +41,6 @@ std::vector<std::vector<int64_t>> other_sizes(const Program& program, size_t exa
   if (examples > 2) along(2, 2);
   return tries;
 }
-
-double range_of(const HostTensor& tensor) {
-  float low = 0, high = 0;  // scales are chosen so that zero is among the steps
-  for (size_t at = 0; at < tensor.bytes.size(); at += sizeof(float)) {
-    float value;
-    std::memcpy(&value, tensor.bytes.data() + at, sizeof(value));
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  return double{high} - low;
-}
-
-// What an output may differ by. Where a real number lies in the middle between two steps of a
-// scale, LibTorch and ONNX Runtime may take different ones.
-struct Step {
-  double size = 0;  // 0: none, as in modules that quantise nothing
-  std::string reason;
-};
-
-class QuantizationSteps {
- public:
-  explicit QuantizationSteps(const Program& program) : program_(program) { visit(program.body); }
-
-  // By the scale that the output has, or else that of 7 bits for its own range.
-  Step of(size_t output, const HostTensor& expected) const {
-    const bool has_any = quantizes_ && output < program_.outputs.size();
-    if (!has_any || expected.dtype != DType::f32) return {};
-    const auto own = scales_.find(program_.outputs[output].value);
-    const bool is_known = own != scales_.end();
-    const double size = is_known ? own->second : range_of(expected) / 127;
-    return {size,
-            fmt::format("{:.3g}, one quantisation step ({})", size,
-                        is_known ? "its scale" : "its scale is not known: 1/127 of its range")};
-  }
-
- private:
-  void visit(const Block& block) {
-    for (const Op& op : block.ops) {
-      const std::string& key = program_.schemas[op.schema].key;
-      quantizes_ |= key.starts_with("quantized_decomposed::quantize");
-      if (key == "quantized_decomposed::dequantize_per_tensor") {
-        if (const auto scale = known_scale(op.arguments.at(1))) scales_[op.outputs[0]] = *scale;
-      }
-      const auto* from = op.arguments.empty() ? nullptr : std::get_if<ValueRef>(&op.arguments[0]);
-      if (key.starts_with("aten::dequantize.") && from && scales_.contains(from->id))
-        scales_[op.outputs[0]] = scales_[from->id];
-      for (const Block& inner : op.blocks) visit(inner);
-    }
-  }
-
-  // A number, or a buffer that holds one.
-  std::optional<double> known_scale(const Argument& argument) const {
-    if (const auto* number = std::get_if<double>(&argument)) return *number;
-    const auto* ref = std::get_if<ValueRef>(&argument);
-    const TensorId id = ref ? program_.values[ref->id].constant : kNone;
-    if (id == kNone || program_.tensors[id].dtype != DType::f32) return std::nullopt;
-    const Tensor& tensor = program_.tensors[id];
-    if (tensor.element_count() != 1) return std::nullopt;
-    float scale;
-    std::memcpy(&scale, onnx::contiguous_bytes(program_, tensor).data(), sizeof(scale));
-    return scale;
-  }
-
-  const Program& program_;
-  bool quantizes_ = false;
-  std::unordered_map<ValueId, double> scales_;  // of what is dequantised by a known one
-};
 
 template <class T>
 std::string text_of(const HostTensor& tensor) {
@@ -205,21 +137,14 @@ class NumberComparison {
       for (size_t i = 0; i < pairs && !difference.matches; ++i) {
         if (wanted[i].is_sequence || found[i].is_sequence || wanted[i].name != difference.name)
           continue;
-        allow_step(difference, steps_.of(positions[i], wanted[i].tensors[0]), wanted[i].tensors[0],
-                   found[i].tensors[0]);
+        if (positions[i] < program_.outputs.size()) {
+          steps_.allow(difference, program_.outputs[positions[i]].value, wanted[i].tensors[0],
+                       found[i].tensors[0]);
+        }
         break;
       }
     }
     return differences;
-  }
-
-  static void allow_step(analysis::Difference& difference, const Step& step,
-                         const HostTensor& expected, const HostTensor& found) {
-    if (step.size == 0) return;
-    const double atol = step.size * 1.001;  // and what rounding adds
-    difference = analysis::compare(expected, found, {.atol = atol});
-    difference.name = expected.name;
-    difference.allowed = step.reason;
   }
 
   // Of the module's `count` outputs, those that the file has, where it lacks some (--on-unsupported

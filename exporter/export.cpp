@@ -13,6 +13,7 @@
 #include "exporter/error.h"
 #include "exporter/lower_program.h"
 #include "exporter/onnx/writer.h"
+#include "exporter/time_nodes.h"
 #include "tagging/hierarchy.h"
 
 namespace modelexport {
@@ -206,6 +207,8 @@ ExportResult export_checkpoint(const std::string& path, const ExportOptions& opt
   if (options.verify && can_be_run(result.report)) {
     const Stage stage(options, "verifying", metrics.verify_time);
     result.report.numbers = compare_numbers(module, result.program, output, options.runtime);
+    if (!options.report.empty() && module.state().empty())
+      result.report.times = time_nodes(output, module.example(0), options.runtime);
   }
   result.diagnostics = result.program.warnings;
   if (!result.report.unsupported.empty()) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "analysis/module_dags.h"
+#include "analysis/node_times.h"
 #include "analysis/numeric.h"
 #include "exporter/frontend/live_module.h"
 #include "exporter/graph/graph.h"
@@ -56,7 +57,7 @@ struct ExportOptions {
   bool include_metadata = true;     // the same
   bool compress = false;            // hierarchy.json.gz
   std::string hierarchy;            // its path; default: that of the ONNX file
-  std::string report;               // path of report.html; empty: none
+  std::string report;  // path of report.html; empty: none (with `verify`: and time by node)
   ValidationOptions validation;
   bool verify = false;  // compare numbers: ONNX Runtime against LibTorch
   std::string runtime;  // libonnxruntime; empty: as exporter/runtime/session.h says
@@ -83,7 +84,7 @@ struct Metrics {
   double tag_injection_time = 0;  // names and tags
   double write_time = 0;
   double check_time = 0;   // of the written files against the live module
-  double verify_time = 0;  // numbers, if asked for
+  double verify_time = 0;  // numbers and time by node, if asked for
   double report_time = 0;  // hierarchy.json, report.html
   double total_time = 0;
   double memory_peak_mb = 0;  // of the process so far
@@ -102,6 +103,7 @@ struct ExportReport {
   uint64_t parameter_bytes = 0;
   double validation_success_rate = 0;  // of all checks made, 0..1
   std::vector<NumericRun> numbers;     // empty unless asked for
+  analysis::NodeTimes times;           // the same
   // Operators that are not in the file, or only in name (--on-unsupported), and what is lost.
   std::vector<lowering::UnsupportedOp> unsupported;
   std::vector<std::string> missing_outputs;
@@ -120,8 +122,8 @@ std::vector<std::pair<std::string, double>> metrics_of(const ExportResult& resul
 
 ExportResult export_checkpoint(const std::string& path, const ExportOptions& options);
 
-// LiveModule::trace, with `lowerings` for what need not be taken apart; where the module raises, the
-// error also says what it was given and what it takes.
+// LiveModule::trace, with `lowerings` for what need not be taken apart; where the module raises,
+// the error also says what it was given and what it takes.
 Program trace(frontend::LiveModule& module, const lowering::Lowerings& lowerings = {});
 
 // "input_ids int64 [2, 16], attention_mask int64 [2, 16], steps=4"

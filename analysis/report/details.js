@@ -7,7 +7,7 @@ function moduleDetails(model, id, state, go) {
   });
   const facts = element('div', {class: 'facts'},
     fact(withCommas(module.parameters), module.parameters === 1 ? 'parameter' : 'parameters'), fact(readableBytes(module.bytes), 'of weights'),
-    fact(withCommas(module.operators), 'operators'), module.size > 1 ? fact(withCommas(module.size - 1), 'modules below') : undefined,
+    fact(withCommas(module.operators), 'operators'), model.timed ? fact(readableSeconds(module.seconds), 'in ONNX Runtime') : undefined, module.size > 1 ? fact(withCommas(module.size - 1), 'modules below') : undefined,
     model.raw.format === 'TorchScript' || model.live ? fact(`${withCommas(module.calls)}×`, 'called') : undefined);
   const notes = [];
   if (module.sameAs >= 0) notes.push(element('p', {class: 'note'}, 'The very same module as ', element('a', {class: 'path', onclick: () => go(module.sameAs)}, code(model.modules[module.sameAs].path || '(root)')), '.'));
@@ -52,22 +52,24 @@ function parameterTable(model, id) {
   return table([['name'], ['kind'], ['type'], ['elements', true], ['size', true], ['shared']], rows);
 }
 
+// With time where it was measured, how it was is told in About.
 function operatorTable(model, id) {
   const counts = model.operatorCounts(id);
   if (counts.length === 0) return empty('No operators.');
   const most = counts[0][1];
   const own = new Map();
   for (const node of model.modules[id].own) own.set(model.nodes[node].op, (own.get(model.nodes[node].op) ?? 0) + 1);
-  return table([['operator'], ['count', true], ['its own', true], ['']], counts.map(([op, count]) =>
-    [code(op), withCommas(count), own.has(op) ? withCommas(own.get(op)) : '', element('div', {class: 'share', style: `width:${Math.round(220 * count / most)}px`})]));
+  const seconds = model.secondsByOperator(id);
+  return table([['operator'], ['count', true], ['its own', true], ...(model.timed ? [['time', true]] : []), ['']], counts.map(([op, count]) =>
+    [code(op), withCommas(count), own.has(op) ? withCommas(own.get(op)) : '', ...(model.timed ? [readableSeconds(seconds.get(op))] : []), element('div', {class: 'share', style: `width:${Math.round(220 * count / most)}px`})]));
 }
 
 function childTable(model, id, go) {
   const {children, parameters} = model.modules[id];
   if (children.length === 0) return empty('No modules below it.');
-  return table([['module'], ['class'], ['parameters', true], ['size', true], ['operators', true], ['']], children.map((child) => {
+  return table([['module'], ['class'], ['parameters', true], ['size', true], ['operators', true], ...(model.timed ? [['time', true]] : []), ['']], children.map((child) => {
     const module = model.modules[child];
-    return [element('a', {onclick: () => go(child)}, module.name), module.shortClass, withCommas(module.parameters), readableBytes(module.bytes), withCommas(module.operators),
+    return [element('a', {onclick: () => go(child)}, module.name), module.shortClass, withCommas(module.parameters), readableBytes(module.bytes), withCommas(module.operators), ...(model.timed ? [readableSeconds(module.seconds)] : []),
       element('div', {class: 'share', style: `width:${Math.round(160 * module.parameters / Math.max(1, parameters))}px`})];
   }));
 }

@@ -2,7 +2,7 @@
 
 const itemOf = (model, module) => ({
   name: module.parent < 0 ? module.shortClass || model.file : module.name, cls: module.className, shortClass: module.parent < 0 ? '' : module.shortClass,
-  title: module.path || '(root)', parameters: module.parameters, bytes: module.bytes, operators: module.operators,
+  title: module.path || '(root)', parameters: module.parameters, bytes: module.bytes, operators: module.operators, seconds: module.seconds,
   idle: model.anyRan && module.calls === 0 && module.operators === 0, note: module.sameAs >= 0 ? ` = ${model.modules[module.sameAs].path}` : '',
   model, module: module.id, children: []});
 

@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 
 function start() {
   const data = JSON.parse($('data').textContent);
-  const models = data.models.map((raw, index) => new Model(raw, index));
+  const models = data.models.map((raw, index) => new Model(raw, index, index === 0 ? data.times : undefined));
   const shown = models[models.length - 1];
   shown.live = data.validation !== undefined;
   const title = models.map((model) => model.file).join(' and ');
@@ -13,6 +13,7 @@ function start() {
   $('subtitle').textContent = models.length > 1 ? 'comparison of two models'
     : [shown.modules[0].shortClass, shown.raw.format + (shown.raw.opset ? ` opset ${shown.raw.opset}` : ''), counted(shown.modules[0].parameters, 'parameter'), counted(shown.nodes.length, 'operator')].filter(Boolean).join('  ·  ');
 
+  $('tree').parentElement.classList.toggle('timed', shown.timed);
   const state = {tab: 'flow'};
   const badge = (text, kind) => element('span', {class: `badge ${kind}`}, text);
   const views = {module: ['Modules', badge(withCommas(shown.modules.length), '')]};

@@ -1,6 +1,6 @@
 // A model as the page uses it, made from the rows that report_html.cpp writes.
 class Model {
-  constructor(raw, index) {
+  constructor(raw, index, times) {
     this.raw = raw;
     this.index = index;
     this.file = raw.file;
@@ -9,6 +9,8 @@ class Model {
     this.tensors = raw.tensors.map((row, id) => row && this.tensorOf(row, id));
     this.modules = raw.modules.map((row, id) => this.moduleOf(row, id));
     this.nodes = raw.nodes.map((row, id) => this.nodeOf(row, id));
+    this.timed = times !== undefined;
+    this.nodes.forEach((node, id) => { node.seconds = times?.seconds[id] ?? 0; });
     for (const module of this.modules) {
       if (module.parent >= 0) this.modules[module.parent].children.push(module.id);
       for (const tensor of module.tensors) (this.tensors[tensor].holders ??= []).push(module.id);
@@ -36,17 +38,19 @@ class Model {
       source: this.raw.sources[source], attributes, nodes, inputs, weights};
   }
 
-  // Parameters, bytes and operators of each module with those below it; what several modules
+  // Parameters, bytes, operators and time of each module with those below it; what several modules
   // hold counts once in each sum.
   sum() {
     for (let id = this.modules.length - 1; id >= 0; --id) {
       const module = this.modules[id];
       module.held = new Set(module.tensors);
       module.operators = module.own.length;
+      module.seconds = module.own.reduce((sum, node) => sum + this.nodes[node].seconds, 0);
       module.size = 1;
       for (const child of module.children) {
         for (const tensor of this.modules[child].held) module.held.add(tensor);
         module.operators += this.modules[child].operators;
+        module.seconds += this.modules[child].seconds;
         module.size += this.modules[child].size;
       }
       module.parameters = 0;
@@ -71,6 +75,13 @@ class Model {
   isWithin(id, outer) {
     while (id >= 0 && id !== outer) id = this.modules[id].parent;
     return id >= 0;
+  }
+
+  secondsByOperator(module) {
+    const seconds = new Map();
+    for (const node of this.nodes)
+      if (this.isWithin(node.module, module)) seconds.set(node.op, (seconds.get(node.op) ?? 0) + node.seconds);
+    return seconds;
   }
 
   // [operator, count], the most frequent first, of a module and all below it.

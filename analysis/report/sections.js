@@ -62,6 +62,9 @@ function aboutView(data, models) {
       ['modules', withCommas(model.modules.length)], ['operators', `${withCommas(model.nodes.length)} of ${counted(raw.ops.length, 'kind')}`]]));
     out.push(element('h3', {}, 'Operators'), operatorTable(model, 0));
   }
+  if (data.times) {
+    out.push(element('h3', {}, 'Time'), element('p', {class: 'note'}, `Time is what the nodes of the file take in ONNX Runtime, by its profiler: on one thread, without the optimisations that would fuse nodes, the mean of ${counted(data.times.runs, 'run')} after a first one, on ${data.times.inputs}. A module's is that of its nodes and of the modules below it, ${readableSeconds(models[0].modules[0].seconds)} in all.`));
+  }
   const metrics = Object.entries(data.metrics);
   if (metrics.length > 0) {
     const text = (name, value) => name.endsWith('_time') ? `${value.toFixed(3)} s` : name.endsWith('_mb') ? `${value.toFixed(0)} MB` : name.includes('bytes') ? readableBytes(value) : Number.isInteger(value) ? withCommas(value) : value.toFixed(4);

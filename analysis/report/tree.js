@@ -1,6 +1,6 @@
 // The module tree. Only the rows in sight are elements, so that thousands of modules are no burden.
 //
-// An item is {key, name, cls, parameters, bytes, operators, children, idle, status, below, module, model}.
+// An item is {key, name, cls, parameters, bytes, operators, seconds, children, idle, status, below, module, model}.
 class Tree {
   static ROW = 26;
 
@@ -75,7 +75,8 @@ class Tree {
       onclick: () => this.choose(item.key), ondblclick: () => this.toggle(item)},
     label, element('span', {class: 'number', title: withCommas(item.parameters)}, bar, item.parameters ? shortNumber(item.parameters) : ''),
     element('span', {class: 'number'}, item.bytes ? readableBytes(item.bytes) : ''),
-    element('span', {class: 'number'}, item.operators ? withCommas(item.operators) : ''));
+    element('span', {class: 'number'}, item.operators ? withCommas(item.operators) : ''),
+    element('span', {class: 'number time'}, item.seconds ? readableSeconds(item.seconds) : ''));
   }
 
   highlighted(text) {

@@ -74,6 +74,7 @@ nlohmann::ordered_json modules_json(const ModuleNumbers& numbers, const Program&
     modules.push_back({{"module", scope.path},
                        {"class", scope.class_name},
                        {"call", call.number},
+                       {"in_loop", call.in_loop},
                        {"compared", call.compared()},
                        {"matches", call.matches()},
                        {"inputs", differences_json(call.inputs)},
@@ -87,12 +88,14 @@ nlohmann::ordered_json modules_json(const ModuleNumbers& numbers, const Program&
 void print_modules(const Console& console, const ModuleNumbers& numbers, const Program& program) {
   std::vector<std::string> labels, classes;
   size_t label_width = 6, class_width = 5, compared = 0;
+  bool any_loop = false;
   for (const CallNumbers& call : numbers.calls) {
     labels.push_back(label(call, program));
     classes.emplace_back(short_class(program.scopes[call.call].class_name));
     label_width = std::max(label_width, labels.back().size());
     class_width = std::max(class_width, classes.back().size());
     compared += call.compared();
+    any_loop |= call.compared() && call.in_loop;
   }
   console.say(fmt::format("\nmodule by module, {}", numbers.inputs));
   console.say(fmt::format("  {:<{}}  {:<{}}        max abs    max rel", "module", label_width,
@@ -101,7 +104,8 @@ void print_modules(const Console& console, const ModuleNumbers& numbers, const P
     console.say(fmt::format("  {:<{}}  {:<{}}  {}", labels[i], label_width, classes[i], class_width,
                             numbers_text(numbers.calls[i])));
   }
-  console.say(fmt::format("{} of {} module calls compared", compared, labels.size()));
+  console.say(fmt::format("{} of {} module calls compared{}", compared, labels.size(),
+                          any_loop ? ", those within a loop in its first iteration" : ""));
 }
 
 void require_match(const ModuleNumbers& numbers, const Program& program) {

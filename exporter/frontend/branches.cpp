@@ -178,8 +178,11 @@ std::vector<Val> Interpreter::either(Node* node, Frame& frame,
   for (const auto& lane : condition->lanes) conditions.push_back(lane.toBool());
   const bool agree = std::equal(conditions.begin() + 1, conditions.end(), conditions.begin());
   Branch branches[2];
-  for (size_t i = 0; i < 2; ++i) walk_branch(bodies[i], branches[i]);
   const size_t taken = conditions[0] ? 0 : 1;
+  for (size_t i = 0; i < 2; ++i) {
+    const Recorder::Unseen unseen(recorder_, i != taken);
+    walk_branch(bodies[i], branches[i]);
+  }
   const auto assume = [&](const std::string& why) {
     if (observing_ == 0) {
       recorder_.program().warnings.push_back(

@@ -66,8 +66,8 @@ class LiveModule {
   // apart into those that LibTorch's own kernels of them call, where that can be seen.
   Program trace(const IsLowered& is_lowered);
 
-  // What values of that program are in the first example, by another walk; those that are made in
-  // a loop or a branch are left out.
+  // What values of that program are in the first example, by another walk: those of a loop's body
+  // in its first iteration, none of a branch that is not taken or of a loop that does not run.
   std::map<ValueId, HostValue> values(const std::vector<ValueId>& wanted);
 
   // Inputs of example `index`, flattened and named as Program::inputs; there are example_count() of

@@ -260,6 +260,7 @@ void Interpreter::record_body(Loop& loop, Block& body) {
   }
   const LaneScope scope(*this, std::move(worlds));
   const torch::jit::Block* block = loop.node->blocks()[0];
+  const Recorder::Unseen unseen(recorder_, loop.runs[0].iterations == 0);
   Trial trial(*this, body);
   auto iteration = std::make_shared<SymbolicNumber>();
   iteration->lanes = iterations;
@@ -305,7 +306,7 @@ void Interpreter::imagine_iteration(Loop& loop) {
 }
 
 void Interpreter::record_loop(Loop& loop) {
-  origin_ = origin_of(loop.node, loop.frame);
+  const OriginId own = origin_ = origin_of(loop.node, loop.frame);
   find_carried(loop);
   observe(loop);
   const auto ever = [&] {
@@ -325,6 +326,7 @@ void Interpreter::record_loop(Loop& loop) {
   }
   Block body;
   record_body(loop, body);
+  origin_ = own;  // again, after those of the body
 
   Op op{recorder_.schema("prim::Loop", {"max_trip_count", "condition"}), {}, {}, origin_, {}};
   const auto limit = known(loop.trip_count);

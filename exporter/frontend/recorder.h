@@ -19,7 +19,8 @@
 
 namespace modelexport::frontend {
 
-// Is told of each value that comes into being, and what it is in the first lane.
+// Is told of each value that comes into being in the first example, and what it is there; in a
+// loop, in its first iteration.
 using ValueObserver = std::function<void(ValueId, const c10::IValue&)>;
 
 class Recorder {
@@ -38,8 +39,23 @@ class Recorder {
   // Tells the observer what a value is, where that is not what it is in the first of the lanes that
   // its type was made of.
   void observe(ValueId id, const c10::IValue& value) const {
-    if (observer_) observer_(id, value);
+    if (observer_ && unseen_ == 0) observer_(id, value);
   }
+  // While it lives nothing is observed, if `holds`: what is walked does not happen in the first
+  // lane.
+  class Unseen {
+   public:
+    Unseen(Recorder& recorder, bool holds) : count_(recorder.unseen_), by_(holds ? 1 : 0) {
+      count_ += by_;
+    }
+    ~Unseen() { count_ -= by_; }
+    Unseen(const Unseen&) = delete;
+    Unseen& operator=(const Unseen&) = delete;
+
+   private:
+    int& count_;
+    const int by_;
+  };
   Dim dim(const std::vector<int64_t>& sizes);
   bool is_symbol(const std::vector<int64_t>& sizes) const { return symbols_.contains(sizes); }
   void name_symbol(Dim dim, const std::string& name);  // the first name given stays; made unique
@@ -93,6 +109,7 @@ class Recorder {
 
   const Mapping& mapping_;
   const ValueObserver observer_;
+  int unseen_ = 0;
   Program program_;
   std::vector<Block*> blocks_;
   std::map<std::vector<int64_t>, Dim> symbols_;

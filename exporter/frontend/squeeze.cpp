@@ -1,5 +1,7 @@
 // squeeze() takes away the dimensions of size 1, and so gives another rank in a what-if world where
 // a size is 1 by chance (or not). What the examples take away is taken away everywhere.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -24,6 +26,15 @@ std::vector<int64_t> candidates(const std::vector<Val>& inputs, int64_t rank) {
   dims = given.isInt() ? std::vector{given.toInt()} : given.toIntVector();
   for (int64_t& dim : dims) dim += dim < 0 ? rank : 0;
   return dims;
+}
+
+// Whether one of the dimensions that stay has another size in another lane: it may be 1 elsewhere.
+bool may_be_one(const std::vector<at::Tensor>& lanes, const std::vector<int64_t>& dims) {
+  return std::any_of(dims.begin(), dims.end(), [&](int64_t dim) {
+    const int64_t size = lanes[0].size(dim);
+    return size != 1 && std::any_of(lanes.begin(), lanes.end(),
+                                    [&](const at::Tensor& lane) { return lane.size(dim) != size; });
+  });
 }
 
 Val list_of(const std::vector<int64_t>& numbers) {
@@ -53,6 +64,12 @@ bool Interpreter::squeeze_alike(Node* node, const NodeInfo& info, const std::vec
     const bool same = taken_in(lane) == dims;
     if (!same && !is_what_if(lane)) return false;
     alike &= same;
+  }
+  if (observing_ == 0 && may_be_one(tensors, asked)) {
+    recorder_.program().warnings.push_back(fmt::format(
+        "the rank of what aten::squeeze {} gives depends on whether a dynamic size is 1; it is "
+        "exported for sizes that are not",
+        place_of(node, frame)));
   }
   if (alike || dims == asked) return false;
   const Val left = call_source(kSqueeze, {inputs[0], list_of(dims)}, frame, source_of(node, frame));

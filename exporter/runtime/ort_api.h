@@ -41,7 +41,9 @@ struct Api {
                  size_t output_count, Value** outputs);
   Status* (*CreateSessionOptions)(SessionOptions**);
   Status* (*SetOptimizedModelFilePath)(SessionOptions*, const char* path);
-  Gap<10> gap_12;
+  Gap<2> gap_12;
+  Status* (*EnableProfiling)(SessionOptions*, const char* path_prefix);
+  Gap<7> gap_15;
   Status* (*SetSessionLogSeverityLevel)(SessionOptions*, int severity);
   Status* (*SetSessionGraphOptimizationLevel)(SessionOptions*, int level);
   Status* (*SetIntraOpNumThreads)(SessionOptions*, int threads);
@@ -95,7 +97,9 @@ struct Api {
   Status* (*CastTypeInfoToSequenceTypeInfo)(const TypeInfo*, const SequenceInfo**);
   Gap<2> gap_105;
   Status* (*GetSequenceElementType)(const SequenceInfo*, TypeInfo**);
-  Gap<22> gap_108;
+  Gap<2> gap_108;
+  Status* (*SessionEndProfiling)(Session*, Allocator*, char** path);
+  Gap<19> gap_111;
   Status* (*AddSessionConfigEntry)(SessionOptions*, const char* key, const char* value);
 };
 
@@ -108,6 +112,7 @@ inline constexpr const char* kExternalDataFolder =
 MODELEXPORT_ORT_SLOT(GetErrorMessage, 2);
 MODELEXPORT_ORT_SLOT(CreateSession, 7);
 MODELEXPORT_ORT_SLOT(Run, 9);
+MODELEXPORT_ORT_SLOT(EnableProfiling, 14);
 MODELEXPORT_ORT_SLOT(SetSessionLogSeverityLevel, 22);
 MODELEXPORT_ORT_SLOT(SessionGetInputCount, 30);
 MODELEXPORT_ORT_SLOT(SessionGetOutputTypeInfo, 34);
@@ -127,6 +132,7 @@ MODELEXPORT_ORT_SLOT(ReleaseValue, 96);
 MODELEXPORT_ORT_SLOT(ReleaseSessionOptions, 100);
 MODELEXPORT_ORT_SLOT(CastTypeInfoToSequenceTypeInfo, 104);
 MODELEXPORT_ORT_SLOT(GetSequenceElementType, 107);
+MODELEXPORT_ORT_SLOT(SessionEndProfiling, 110);
 MODELEXPORT_ORT_SLOT(AddSessionConfigEntry, 130);
 #undef MODELEXPORT_ORT_SLOT
 

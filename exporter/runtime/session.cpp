@@ -80,6 +80,8 @@ struct Session::Impl {
     if (!options.optimized_model_path.empty()) {
       check(api.SetOptimizedModelFilePath(settings.get(), options.optimized_model_path.c_str()));
     }
+    if (!options.profile_prefix.empty())
+      check(api.EnableProfiling(settings.get(), options.profile_prefix.c_str()));
     ort::Session* created = nullptr;
     library.check(create_session(options, settings.get(), &created),
                   fmt::format("ONNX Runtime {} does not accept {}", library.version(), path));
@@ -111,16 +113,23 @@ struct Session::Impl {
     return {created, release};
   }
 
+  template <typename Get>
+  std::string text(const Get& get) const {
+    char* allocated = nullptr;
+    check(get(&allocated));
+    std::string copy = allocated;
+    check(api.AllocatorFree(allocator, allocated));
+    return copy;
+  }
+
   template <typename Count, typename Name, typename Type>
   std::vector<PortInfo> ports(Count get_count, Name get_name, Type get_type) const {
     size_t count = 0;
     check(get_count(session.get(), &count));
     std::vector<PortInfo> result(count);
     for (size_t i = 0; i < count; ++i) {
-      char* name = nullptr;
-      check(get_name(session.get(), i, allocator, &name));
-      result[i].name = name;
-      check(api.AllocatorFree(allocator, name));
+      result[i].name =
+          text([&](char** name) { return get_name(session.get(), i, allocator, name); });
       const auto type = make<ort::TypeInfo>(api.ReleaseTypeInfo, [&](ort::TypeInfo** out) {
         return get_type(session.get(), i, out);
       });
@@ -289,6 +298,12 @@ std::vector<double> Session::time(const std::vector<HostValue>& inputs, int warm
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
   return seconds;
+}
+
+std::string Session::end_profile() {
+  return impl_->text([&](char** path) {
+    return impl_->api.SessionEndProfiling(impl_->session.get(), impl_->allocator, path);
+  });
 }
 
 RuntimeInfo runtime_info(const std::string& library) {

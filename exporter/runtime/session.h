@@ -23,6 +23,7 @@ struct SessionOptions {
   Optimization optimization = Optimization::all;
   int log_severity = 4;              // 0 verbose .. 4 fatal
   std::string optimized_model_path;  // where to write the optimised model; empty: nowhere
+  std::string profile_prefix;        // how the path of a profile begins; empty: none is written
   // The model, if it is not what the file says; its external data is in the file's folder all the
   // same.
   std::string model_bytes;
@@ -51,6 +52,9 @@ class Session {
 
   // Seconds that each of `runs` runs took, after `warmup` ones that do not count.
   std::vector<double> time(const std::vector<HostValue>& inputs, int warmup, int runs) const;
+
+  // Ends the profile that the options asked for; where it is.
+  std::string end_profile();
 
  private:
   struct Impl;

@@ -74,6 +74,22 @@ def check_numbers_as_inputs(command: str, output: pathlib.Path) -> None:
         checks.run(command, "validate", "--input", onnx_file, "--model", scaled, *given)
 
 
+class Squeezed(torch.nn.Module):
+    def forward(self, x):
+        return x.squeeze(0)
+
+
+def check_rank_that_depends_on_a_size(command: str, output: pathlib.Path) -> None:
+    squeezed = output / "squeezed.pt"
+    torch.jit.script(Squeezed().eval()).save(str(squeezed))
+    result = checks.run(command, "export", squeezed, "-o", output / "squeezed.onnx", "--input", "x:float32[b=2,3]")
+    assert (
+        "modelexport: warning: the rank of what aten::squeeze in the root module (Squeezed), inputs_test.py:"
+        in result.stderr
+        and " gives depends on whether a dynamic size is 1; it is exported for sizes that are not" in result.stderr
+    ), result.stderr
+
+
 def main(command: str, folder: str) -> None:
     output = pathlib.Path(folder) / "inputs"
     shutil.rmtree(output, ignore_errors=True)
@@ -122,6 +138,7 @@ def main(command: str, folder: str) -> None:
     assert isinstance(dims[0], str) and isinstance(dims[1], str) and dims[2] == 128, dims
     checks.check_numbers(checks.Session(onnx_file), torch.jit.load(str(positions)), {"x": torch.randn(3, 300, 128)})
     check_numbers_as_inputs(command, output)
+    check_rank_that_depends_on_a_size(command, output)
     shutil.rmtree(output)
 
 

@@ -103,6 +103,8 @@ def main(command: str, folder: str) -> None:
         optimised = name not in NOT_OPTIMISED
         checks.run(command, "export", path, "-o", onnx_file, *options, *["--verify"] * optimised)
         checks.run(command, "validate", "--input", onnx_file, "--model", path, *options)
+        if optimised:
+            checks.run(command, "verify", onnx_file, "--model", path, *options, "--per-module")
         checks.check_onnx(onnx_file)
         model = onnx.load(str(onnx_file))
         found = {node.op_type for node in checks.all_nodes(model.graph)}

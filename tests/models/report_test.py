@@ -4,6 +4,7 @@
 """
 
 import html
+import json
 import pathlib
 import re
 import shutil
@@ -46,7 +47,15 @@ def main(command: str, folder: str) -> None:
     assert re.search(r"All [\d,]+ checks of the file against the live module hold", shown(page, "#view=validation"))
     assert "ONNX Runtime and LibTorch agree on" in shown(page, "#view=numbers")
     assert "No parameter is shared." in shown(page, "#view=sharing")
-    assert "memory peak mb" in shown(page, "#view=about")
+    about = shown(page, "#view=about")
+    assert "memory peak mb" in about and "mean of 5 runs" in about and "input_ids int64 [" in about, about[:3000]
+    assert re.search(r"[\d.]+ [mµ]s\s+in ONNX Runtime", shown(page, "#module=encoder.layer.0"))
+    hierarchy = json.loads((output / "hierarchy.json").read_text())
+    nodes = [node for node in hierarchy["operation_metadata"].values() if "time" in node]
+    total = sum(node["time"] for node in nodes)
+    by_module = {module["path"]: module["time"] for module in hierarchy["modules"]}
+    assert len(nodes) > 50 and abs(sum(by_module.values()) - total) < 1e-9, (len(nodes), total)
+    assert by_module["encoder.layer.0.output.dense"] > 0 and hierarchy["timing"]["runs"] == 5
 
     incomplete = pathlib.Path(folder) / "report-incomplete"
     shutil.rmtree(incomplete, ignore_errors=True)
