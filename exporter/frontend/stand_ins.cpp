@@ -189,8 +189,8 @@ StandIns::ByShapes StandIns::run_on_shapes(const Call& call, torch::jit::Stack& 
   } catch (const c10::NotImplementedError&) {
     without_meta_.insert(&call.op);
     return ByShapes::unknown;
-  } catch (const std::exception&) {  // the real run will tell
-    return ByShapes::unknown;
+  } catch (const std::exception&) {  // the real run will tell why
+    return ByShapes::refused;
   }
   // Writing to zeros that stand for anything changes nothing, unless it is the shape.
   for (const size_t i : call.written) {
@@ -221,7 +221,7 @@ StandIns::ByShapes StandIns::run_on_shapes(const Call& call, torch::jit::Stack& 
 }
 
 void StandIns::run(const Call& call, torch::jit::Stack& stack) {
-  bool from_stand_ins = false;
+  bool from_stand_ins = false, refused = false;
   std::vector<at::Tensor> weights;
   for (const c10::IValue& value : stack) {
     for_each_tensor(value, [&](const at::Tensor& tensor) {
@@ -237,12 +237,19 @@ void StandIns::run(const Call& call, torch::jit::Stack& stack) {
       const bool finds = depends_on_data || has_mask(call.op.schema(), stack);
       const ByShapes tried = finds ? ByShapes::unknown : run_on_shapes(call, stack);
       if (tried == ByShapes::done) return;
-      if (from_stand_ins && (finds || (tried == ByShapes::unknown && !known))) throw NeedsNumbers();
+      const bool follows = !finds && (known || tried == ByShapes::possible);
+      if (from_stand_ins && !follows) throw NeedsNumbers();
+      refused = known && tried == ByShapes::refused;
     }
   } else {
     from_stand_ins = false;
   }
-  run_for_real(call, from_stand_ins, stack);
+  try {
+    run_for_real(call, from_stand_ins, stack);
+  } catch (const std::exception&) {
+    if (from_stand_ins && !refused) throw NeedsNumbers();  // it may be for the numbers' sake
+    throw;
+  }
   for (const at::Tensor& weight : weights) mapping_->release(weight.data_ptr(), weight.nbytes());
 }
 
@@ -257,11 +264,7 @@ void StandIns::run_for_real(const Call& call, bool from_stand_ins, torch::jit::S
   for (size_t i : call.written) {
     for_each_tensor(stack[i], [&](const at::Tensor& tensor) { targets.push_back(tensor); });
   }
-  try {
-    call.operation(stack);
-  } catch (const std::exception&) {
-    throw NeedsNumbers();
-  }
+  call.operation(stack);
   for (const at::Tensor& target : targets) add(target);
   for (const c10::IValue& value : stack) {
     if (!is_tensors(value)) throw NeedsNumbers();

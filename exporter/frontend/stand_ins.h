@@ -49,6 +49,7 @@ class StandIns {
   enum class ByShapes : uint8_t {
     done,      // the stack has the results
     possible,  // shapes follow from shapes, but results are views, lists, or written to real ones
+    refused,   // an error, of shapes if the real run has one as well
     unknown,
   };
   ByShapes run_on_shapes(const Call& call, torch::jit::Stack& stack);
