@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "analysis/operator_kinds.h"
+#include "exporter/program/argument_values.h"
 
 namespace modelexport::analysis {
 namespace {
@@ -23,13 +24,6 @@ Range range_of(const Tensor& tensor) {
   for (size_t i = 0; i < tensor.sizes.size(); ++i)
     last += (tensor.sizes[i] - 1) * tensor.strides[i];
   return {tensor.offset * width, (last + 1) * width};
-}
-
-template <typename Visit>
-void for_each_value(const Argument& argument, Visit visit) {
-  if (const auto* value = std::get_if<ValueRef>(&argument)) visit(value->id);
-  if (const auto* list = std::get_if<ArgumentList>(&argument))
-    for (const Argument& element : *list) for_each_value(element, visit);
 }
 
 class UseFinder {

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "exporter/program/argument_values.h"
 #include "exporter/program/program.h"
 
 namespace modelexport::lowering {
@@ -17,15 +18,5 @@ struct Dataflow {
   std::vector<bool> from_parameter;  // by value: on a parameter
   std::vector<bool> input_symbol;    // by symbol: an input has a dimension of that size
 };
-
-// Calls visit(id) for each value in the argument.
-template <typename Visit>
-void for_each_value(const Argument& argument, const Visit& visit) {
-  if (const auto* ref = std::get_if<ValueRef>(&argument)) {
-    if (ref->id != kNone) visit(ref->id);
-  } else if (const auto* list = std::get_if<ArgumentList>(&argument)) {
-    for (const Argument& element : *list) for_each_value(element, visit);
-  }
-}
 
 }  // namespace modelexport::lowering

@@ -2,17 +2,10 @@
 #include <unordered_set>
 
 #include "exporter/onnx/weight_writer.h"
+#include "exporter/program/argument_values.h"
 
 namespace modelexport::onnx {
 namespace {
-
-template <typename Visit>
-void for_each_value(const std::vector<Argument>& arguments, const Visit& visit) {
-  for (const Argument& argument : arguments) {
-    if (const auto* value = std::get_if<ValueRef>(&argument)) visit(value->id);
-    if (const auto* list = std::get_if<ArgumentList>(&argument)) for_each_value(*list, visit);
-  }
-}
 
 class Liveness {
  public:

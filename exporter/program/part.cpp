@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "exporter/error.h"
+#include "exporter/program/argument_values.h"
 
 namespace modelexport {
 namespace {
@@ -44,14 +45,6 @@ std::vector<std::string> near_paths(const Program& program, const std::string& p
     if (paths.size() < kShown) paths.push_back(near);
   }
   return paths;
-}
-
-template <typename Visit>
-void for_each_value(const std::vector<Argument>& arguments, const Visit& visit) {
-  for (const Argument& argument : arguments) {
-    if (const auto* value = std::get_if<ValueRef>(&argument)) visit(value->id);
-    if (const auto* list = std::get_if<ArgumentList>(&argument)) for_each_value(*list, visit);
-  }
 }
 
 class Extraction {
